@@ -1,1 +1,23 @@
-//! Guildhall server library.
+//! Guildhall: an actor-based message fan-out server that speaks the Discord Gateway protocol.
+//!
+//! The rooms of the house, lowest first; imports run downwards only:
+//!
+//! * [`protocol`] — the wire: ids, opcodes, close codes, intents, objects, envelopes. No I/O.
+//! * [`placement`] — the consistent-hash ring that decides which node owns a guild. Pure.
+//! * [`auth`] — tokens, permissions, rate limits.
+//! * [`counters`] — the figures every room counts into.
+//! * [`supervision`] — bounded mail between actors.
+//! * [`journal`] — the contract of the per-guild log and its implementations.
+//! * [`directory`] — users, memberships and which guild a channel belongs to.
+//! * [`fanout`] — what a guild hands to the hubs, and the lanes of the connections.
+//! * [`guild`] — the guild: pure core, actor, registry, executors, router.
+//! * [`session`] — identify, heartbeat, resume; the hub and the sockets.
+//! * [`api`] — the REST subset.
+//! * [`admin`] — what the operator sees. It looks at everything and nothing looks at it.
+//! * [`app`] — settings → build → run → drain.
+
+pub mod directory;
+pub mod fanout;
+pub mod guild;
+pub mod journal;
+pub mod protocol;

@@ -1,0 +1,73 @@
+//! What is known across guilds: accounts, who is a member where, which guild a channel is in.
+//!
+//! The guilds' journals are the truth about memberships and channels; this index is written
+//! *before* a join or a new channel and cleaned *after* a leave or a deletion, so it never lacks an
+//! entry that a guild has. An entry too many is found out by asking the guild.
+
+pub mod memory;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::protocol::objects::User;
+use crate::protocol::{ChannelId, GuildId, UserId};
+
+/// What asynchronous directory calls return.
+pub type DirectoryFuture<T> = Pin<Box<dyn Future<Output = Result<T, DirectoryError>> + Send>>;
+
+/// Why the directory did not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DirectoryError {
+    /// The store behind it does not take writes or cannot be read.
+    #[error("the directory is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// The index across guilds.
+///
+/// Contract: reads are answered from memory and do not wait; a write is durable (as far as the
+/// store's setting promises) once its future is done, and repeating one changes nothing.
+pub trait Directory: Send + Sync + 'static {
+    /// An account.
+    fn user(&self, id: UserId) -> Option<Arc<User>>;
+    /// Adds or replaces an account.
+    fn put_user(&self, user: Arc<User>) -> DirectoryFuture<()>;
+    /// Guilds that the user is (or is about to be) a member of, by rising id, direct message
+    /// channels left out.
+    fn guilds_of(&self, user: UserId) -> Vec<GuildId>;
+    /// Whether the user is (or is about to be) a member.
+    fn is_member(&self, user: UserId, guild: GuildId) -> bool;
+    /// Notes members of a guild.
+    fn add_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()>;
+    /// Forgets that users are members.
+    fn remove_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()>;
+    /// The guild that a channel is in.
+    fn guild_of(&self, channel: ChannelId) -> Option<GuildId>;
+    /// Notes channels of a guild.
+    fn add_channels(&self, guild: GuildId, channels: Vec<ChannelId>) -> DirectoryFuture<()>;
+    /// Forgets channels.
+    fn remove_channels(&self, channels: Vec<ChannelId>) -> DirectoryFuture<()>;
+    /// The direct message channel between two users.
+    fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId>;
+    /// Notes the direct message channel between two users.
+    fn put_direct_channel(
+        &self,
+        one: UserId,
+        other: UserId,
+        channel: ChannelId,
+    ) -> DirectoryFuture<()>;
+    /// How many accounts, memberships and channels it holds.
+    fn sizes(&self) -> DirectorySizes;
+}
+
+/// How much a directory holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DirectorySizes {
+    /// Accounts.
+    pub users: usize,
+    /// Pairs of user and guild.
+    pub memberships: usize,
+    /// Channels.
+    pub channels: usize,
+}

@@ -1,0 +1,74 @@
+//! The contract of the per-guild log, and its implementations.
+//!
+//! A guild's log is a sequence of records with positions 1, 2, 3 … without gaps. The log is the
+//! lock: an append names the position it expects, and fails where another writer was first (I1).
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use crate::protocol::{GuildId, Position};
+
+/// What asynchronous journal calls return.
+pub type JournalFuture<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
+
+/// Why the journal did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// Another writer was first: nothing was written.
+    #[error("the log is at position {actual}, not at the expected one")]
+    Conflict {
+        /// Where the log is.
+        actual: Position,
+    },
+    /// Nothing was written; trying again later may help.
+    #[error("the journal does not take writes: {0}")]
+    Unavailable(String),
+    /// It is not known whether the records were written: read the log and decide.
+    #[error("the append was not answered: {0}")]
+    Ambiguous(String),
+    /// A stored record cannot be read.
+    #[error("a stored record is damaged: {0}")]
+    Damaged(String),
+}
+
+/// A stored record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the guild's log.
+    pub position: Position,
+    /// What was appended.
+    pub record: Bytes,
+}
+
+/// The log of every guild of a store.
+///
+/// Contract (held by the conformance suite, which runs on every implementation):
+/// * `append` writes all records of a batch or none; they get `expected + 1 ..`; it answers the
+///   position of the last one, once they are as durable as the store's setting promises.
+/// * At most one append per guild is in flight; a second one may be answered with `Conflict`.
+/// * `read` gives records in order, without a gap from `after + 1` on, at most `limit`; fewer mean
+///   that the end was reached. What was acknowledged is there.
+/// * Calls never block the calling thread.
+pub trait Journal: Send + Sync + 'static {
+    /// Appends records if the guild's log is at `expected`.
+    fn append(
+        &self,
+        guild: GuildId,
+        expected: Position,
+        records: Vec<Bytes>,
+    ) -> JournalFuture<Position>;
+
+    /// Reads records after a position.
+    fn read(&self, guild: GuildId, after: Position, limit: usize) -> JournalFuture<Vec<Entry>>;
+
+    /// The position of the guild's last record; 0 where there is none.
+    fn last_position(&self, guild: GuildId) -> JournalFuture<Position>;
+
+    /// Forgets a guild's whole log.
+    fn remove(&self, guild: GuildId) -> JournalFuture<()>;
+
+    /// Guilds that have a log, by rising id, after `after`, at most `limit`.
+    fn guilds(&self, after: Option<GuildId>, limit: usize) -> JournalFuture<Vec<GuildId>>;
+}
