@@ -20,4 +20,5 @@ pub mod directory;
 pub mod fanout;
 pub mod guild;
 pub mod journal;
+pub mod placement;
 pub mod protocol;

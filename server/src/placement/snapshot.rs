@@ -1,0 +1,269 @@
+//! One generation of the whole: ring, pins, and what came before.
+
+use std::sync::Arc;
+
+use super::{Decision, Generation, Member, NodeName, Overrides, Reason, Ring, RingError};
+
+/// Decides where every guild lives in one generation. Immutable: a change makes the placement of
+/// the next generation, which shares what did not change and remembers its predecessor for the
+/// hand-over of the guilds that move.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placement {
+    generation: Generation,
+    rules: Rules,
+    /// The rules of the generation before. Replaced, not chained, at the next change.
+    former: Option<Rules>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Rules {
+    ring: Arc<Ring>,
+    overrides: Arc<Overrides>,
+}
+
+impl Rules {
+    #[inline]
+    fn pinned(&self, guild: u64) -> Option<&NodeName> {
+        if self.overrides.is_empty() {
+            return None;
+        }
+        let node = self.overrides.get(guild)?;
+        self.ring.contains(node).then_some(node)
+    }
+
+    #[inline]
+    fn owner(&self, guild: u64) -> &NodeName {
+        self.pinned(guild).unwrap_or_else(|| self.ring.owner(guild))
+    }
+}
+
+impl Placement {
+    /// The first placement of a cluster.
+    pub fn new(ring: Ring, overrides: Overrides) -> Self {
+        Self::at(Generation::FIRST, ring, overrides)
+    }
+
+    /// A placement whose generation was numbered elsewhere, without a predecessor.
+    pub fn at(generation: Generation, ring: Ring, overrides: Overrides) -> Self {
+        Self {
+            generation,
+            rules: Rules {
+                ring: Arc::new(ring),
+                overrides: Arc::new(overrides),
+            },
+            former: None,
+        }
+    }
+
+    /// The next generation, with another ring.
+    #[must_use]
+    pub fn with_ring(&self, ring: Ring) -> Self {
+        self.next(Rules {
+            ring: Arc::new(ring),
+            overrides: Arc::clone(&self.rules.overrides),
+        })
+    }
+
+    /// The next generation, with other pins.
+    #[must_use]
+    pub fn with_overrides(&self, overrides: Overrides) -> Self {
+        self.next(Rules {
+            ring: Arc::clone(&self.rules.ring),
+            overrides: Arc::new(overrides),
+        })
+    }
+
+    /// The next generation, with one member more.
+    pub fn join(&self, member: Member) -> Result<Self, RingError> {
+        Ok(self.with_ring(self.rules.ring.with_member(member)?))
+    }
+
+    /// The next generation, with one member less. Pins to it lose their effect.
+    pub fn leave(&self, node: &NodeName) -> Result<Self, RingError> {
+        Ok(self.with_ring(self.rules.ring.without_member(node)?))
+    }
+
+    fn next(&self, rules: Rules) -> Self {
+        Self {
+            generation: self.generation.next(),
+            rules,
+            former: Some(self.rules.clone()),
+        }
+    }
+
+    /// The node that owns a guild. This is the look-up on every message's path.
+    #[inline]
+    pub fn owner(&self, guild: u64) -> &NodeName {
+        self.rules.owner(guild)
+    }
+
+    /// The node that owned a guild in the former generation, when that was another one. It may
+    /// have left the cluster since.
+    pub fn moved_from(&self, guild: u64) -> Option<&NodeName> {
+        let before = self.former.as_ref()?.owner(guild);
+        (before != self.owner(guild)).then_some(before)
+    }
+
+    /// Everything there is to say about a guild's place.
+    pub fn place(&self, guild: u64) -> Decision<'_> {
+        let ring = &*self.rules.ring;
+        let pinned = self.rules.pinned(guild);
+        let wanted = ring.settings().owners.min(ring.members().len());
+        let owners = pinned
+            .into_iter()
+            .chain(
+                ring.owners(guild, wanted)
+                    .filter(|&owner| Some(owner) != pinned),
+            )
+            .take(wanted)
+            .collect();
+        Decision {
+            guild,
+            node: self.owner(guild),
+            reason: if pinned.is_some() {
+                Reason::Override
+            } else {
+                Reason::Ring
+            },
+            ignored_override: self.rules.overrides.get(guild).filter(|_| pinned.is_none()),
+            location: ring.position(guild),
+            owners,
+            moved_from: self.moved_from(guild),
+            generation: self.generation,
+        }
+    }
+
+    /// The pins without effect, because they name nodes that are not members; in no particular
+    /// order.
+    pub fn ignored_overrides(&self) -> impl Iterator<Item = (u64, &NodeName)> {
+        self.rules
+            .overrides
+            .iter()
+            .filter(|(_, node)| !self.rules.ring.contains(node))
+    }
+
+    /// This placement's number.
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The ring in force.
+    pub fn ring(&self) -> &Ring {
+        &self.rules.ring
+    }
+
+    /// The ring of the former generation.
+    pub fn former_ring(&self) -> Option<&Ring> {
+        self.former.as_ref().map(|former| &*former.ring)
+    }
+
+    /// The pins in force.
+    pub fn overrides(&self) -> &Overrides {
+        &self.rules.overrides
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::placement::RingSettings;
+
+    fn name(name: &str) -> NodeName {
+        NodeName::new(name).unwrap()
+    }
+
+    fn three() -> Placement {
+        let members = ["node-1", "node-2", "node-3"].map(|n| Member::new(name(n)));
+        let ring = Ring::build(members, RingSettings::default()).unwrap();
+        Placement::new(ring, Overrides::new())
+    }
+
+    fn pin(guild: u64, node: &str) -> Overrides {
+        let mut overrides = Overrides::new();
+        overrides.pin(guild, name(node)).unwrap();
+        overrides
+    }
+
+    #[test]
+    fn each_change_takes_the_next_generation_and_keeps_only_the_one_before() {
+        let first = three();
+        assert_eq!(first.generation(), Generation(1));
+        assert_eq!(first.former_ring(), None);
+
+        let joined = first.join(Member::new(name("node-4"))).unwrap();
+        assert_eq!(joined.generation(), Generation(2));
+        assert_eq!(joined.former_ring(), Some(first.ring()));
+
+        let left = joined.leave(&name("node-1")).unwrap();
+        assert_eq!(left.generation(), Generation(3));
+        assert_eq!(left.former_ring(), Some(joined.ring()));
+
+        let pinned = left.with_overrides(pin(1, "node-2"));
+        assert_eq!(pinned.generation(), Generation(4));
+        assert_eq!(pinned.former_ring(), Some(left.ring()));
+
+        let numbered = Placement::at(Generation(9), pinned.ring().clone(), Overrides::new());
+        assert_eq!(numbered.former_ring(), None);
+        assert_eq!(
+            numbered.with_overrides(Overrides::new()).generation(),
+            Generation(10)
+        );
+    }
+
+    #[test]
+    fn a_refused_change_leaves_no_new_generation() {
+        let first = three();
+        assert!(first.join(Member::new(name("node-1"))).is_err());
+        assert!(first.leave(&name("node-9")).is_err());
+    }
+
+    #[test]
+    fn a_pin_wins_over_the_ring_and_heads_the_owners() {
+        let first = three();
+        let guild = 42;
+        let other = first.ring().owners(guild, 3).nth(2).unwrap().clone();
+        let pinned = first.with_overrides(pin(guild, other.as_str()));
+
+        let decision = pinned.place(guild);
+        assert_eq!(decision.node, &other);
+        assert_eq!(decision.reason, Reason::Override);
+        assert_eq!(decision.ignored_override, None);
+        assert_eq!(decision.moved_from, Some(first.owner(guild)));
+        assert_eq!(decision.location, first.place(guild).location);
+        let ring: Vec<_> = first.ring().owners(guild, 2).collect();
+        assert_eq!(decision.owners.as_slice(), [&other, ring[0], ring[1]]);
+        assert_eq!(pinned.owner(guild), &other);
+        assert_eq!(pinned.ignored_overrides().count(), 0);
+    }
+
+    #[test]
+    fn a_pin_to_a_stranger_is_ignored_and_reported_until_it_joins() {
+        let guild = 42;
+        let stranger = name("node-9");
+        let placement = three().with_overrides(pin(guild, "node-9"));
+        let decision = placement.place(guild);
+        assert_eq!(decision.node, placement.ring().owner(guild));
+        assert_eq!(decision.reason, Reason::Ring);
+        assert_eq!(decision.ignored_override, Some(&stranger));
+        assert_eq!(placement.place(43).ignored_override, None);
+        let ignored: Vec<_> = placement.ignored_overrides().collect();
+        assert_eq!(ignored, [(guild, &stranger)]);
+
+        let joined = placement.join(Member::new(stranger.clone())).unwrap();
+        assert_eq!(joined.owner(guild), &stranger);
+        assert_eq!(joined.place(guild).reason, Reason::Override);
+        assert_eq!(joined.ignored_overrides().count(), 0);
+    }
+
+    #[test]
+    fn moved_from_names_the_former_owner_even_after_it_left() {
+        let before = three();
+        let after = before.leave(&name("node-2")).unwrap();
+        for guild in 0..1_000 {
+            let was = before.owner(guild);
+            let moved = (was.as_str() == "node-2").then_some(was);
+            assert_eq!(after.moved_from(guild), moved);
+            assert_eq!(after.place(guild).moved_from, moved);
+        }
+    }
+}
