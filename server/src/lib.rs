@@ -16,6 +16,7 @@
 //! * [`admin`] — what the operator sees. It looks at everything and nothing looks at it.
 //! * [`app`] — settings → build → run → drain.
 
+pub mod auth;
 pub mod directory;
 pub mod fanout;
 pub mod guild;
