@@ -4,6 +4,8 @@
 //! *before* a join or a new channel and cleaned *after* a leave or a deletion, so it never lacks an
 //! entry that a guild has. An entry too many is found out by asking the guild.
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod memory;
 
 use std::future::Future;
@@ -12,6 +14,8 @@ use std::sync::Arc;
 
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
+
+pub use memory::MemoryDirectory;
 
 /// What asynchronous directory calls return.
 pub type DirectoryFuture<T> = Pin<Box<dyn Future<Output = Result<T, DirectoryError>> + Send>>;
@@ -22,12 +26,19 @@ pub enum DirectoryError {
     /// The store behind it does not take writes or cannot be read.
     #[error("the directory is unavailable: {0}")]
     Unavailable(String),
+    /// The user is in [`MAX_GUILDS_PER_USER`] guilds, or in as many direct message channels;
+    /// nothing was written.
+    ///
+    /// [`MAX_GUILDS_PER_USER`]: crate::protocol::limits::MAX_GUILDS_PER_USER
+    #[error("user {0} is in as many guilds as one user may be in")]
+    Full(UserId),
 }
 
 /// The index across guilds.
 ///
-/// Contract: reads are answered from memory and do not wait; a write is durable (as far as the
-/// store's setting promises) once its future is done, and repeating one changes nothing.
+/// Contract (held by the conformance suite, which runs on every implementation): reads are answered
+/// from memory and do not wait; a write is durable (as far as the store's setting promises) once its
+/// future is done, is seen by the reads that follow it, and repeating one changes nothing.
 pub trait Directory: Send + Sync + 'static {
     /// An account.
     fn user(&self, id: UserId) -> Option<Arc<User>>;
@@ -38,10 +49,15 @@ pub trait Directory: Send + Sync + 'static {
     fn guilds_of(&self, user: UserId) -> Vec<GuildId>;
     /// Whether the user is (or is about to be) a member.
     fn is_member(&self, user: UserId, guild: GuildId) -> bool;
-    /// Notes members of a guild.
+    /// Direct message channels that the user is a recipient of, by rising id.
+    fn direct_channels_of(&self, user: UserId) -> Vec<ChannelId>;
+    /// Notes members of a guild: all of them, or none where one of them has no room
+    /// ([`DirectoryError::Full`]).
     fn add_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()>;
     /// Forgets that users are members.
     fn remove_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()>;
+    /// Forgets a guild: its memberships, its channels and, if it is a direct message channel, that.
+    fn remove_guild(&self, guild: GuildId) -> DirectoryFuture<()>;
     /// The guild that a channel is in.
     fn guild_of(&self, channel: ChannelId) -> Option<GuildId>;
     /// Notes channels of a guild.
@@ -50,7 +66,8 @@ pub trait Directory: Send + Sync + 'static {
     fn remove_channels(&self, channels: Vec<ChannelId>) -> DirectoryFuture<()>;
     /// The direct message channel between two users.
     fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId>;
-    /// Notes the direct message channel between two users.
+    /// Notes the direct message channel between two users. The first one noted stays: read
+    /// [`Self::direct_channel`] afterwards to learn which it is.
     fn put_direct_channel(
         &self,
         one: UserId,
@@ -66,7 +83,7 @@ pub trait Directory: Send + Sync + 'static {
 pub struct DirectorySizes {
     /// Accounts.
     pub users: usize,
-    /// Pairs of user and guild.
+    /// Pairs of user and guild, direct message channels among them.
     pub memberships: usize,
     /// Channels.
     pub channels: usize,

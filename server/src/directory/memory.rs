@@ -1,1 +1,287 @@
-//! The directory in memory.
+//! The directory in memory, kept across a clean stop and start in one file.
+
+mod file;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+
+use super::{Directory, DirectoryError, DirectoryFuture, DirectorySizes};
+use crate::protocol::limits::MAX_GUILDS_PER_USER;
+use crate::protocol::objects::User;
+use crate::protocol::{ChannelId, GuildId, UserId};
+
+pub use file::FileError;
+
+/// A [`Directory`] on concurrent maps.
+///
+/// Where two maps are locked at once, it is always a guild's entry first and a user's second.
+#[derive(Debug, Default)]
+pub struct MemoryDirectory {
+    accounts: DashMap<UserId, Arc<User>>,
+    /// Where each user is a member.
+    homes: DashMap<UserId, Homes>,
+    guilds: DashMap<GuildId, GuildEntry>,
+    channels: DashMap<ChannelId, GuildId>,
+    /// Direct message channels by their two users, the lower id first.
+    pairs: DashMap<(UserId, UserId), ChannelId>,
+    /// Members over all of `guilds`.
+    memberships: AtomicUsize,
+}
+
+/// Where a user is a member; both lists rise and hold at most [`MAX_GUILDS_PER_USER`] ids.
+#[derive(Debug, Default)]
+struct Homes {
+    guilds: Vec<GuildId>,
+    direct: Vec<GuildId>,
+}
+
+#[derive(Debug, Default)]
+struct GuildEntry {
+    members: HashSet<UserId>,
+    channels: HashSet<ChannelId>,
+    /// The two users, where the guild is a direct message channel.
+    direct: Option<(UserId, UserId)>,
+}
+
+impl GuildEntry {
+    fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.channels.is_empty() && self.direct.is_none()
+    }
+}
+
+impl Homes {
+    fn list(&mut self, direct: bool) -> &mut Vec<GuildId> {
+        if direct {
+            &mut self.direct
+        } else {
+            &mut self.guilds
+        }
+    }
+
+    /// Whether there was room for it.
+    fn add(&mut self, guild: GuildId, direct: bool) -> bool {
+        let list = self.list(direct);
+        match list.binary_search(&guild) {
+            Ok(_) => true,
+            Err(_) if list.len() >= MAX_GUILDS_PER_USER => false,
+            Err(at) => {
+                list.insert(at, guild);
+                true
+            }
+        }
+    }
+
+    fn remove(&mut self, guild: GuildId, direct: bool) {
+        let list = self.list(direct);
+        if let Ok(at) = list.binary_search(&guild) {
+            list.remove(at);
+        }
+    }
+}
+
+impl MemoryDirectory {
+    /// An empty directory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn join(&self, guild: GuildId, users: &[UserId]) -> Result<(), DirectoryError> {
+        if users.is_empty() {
+            return Ok(());
+        }
+        let mut entry = self.guilds.entry(guild).or_default();
+        let direct = entry.direct.is_some();
+        let mut joined = Vec::with_capacity(users.len());
+        for user in users {
+            if entry.members.contains(user) {
+                continue;
+            }
+            if !self.homes.entry(*user).or_default().add(guild, direct) {
+                self.leave(&mut entry, guild, &joined);
+                drop(entry);
+                self.guilds.remove_if(&guild, |_, entry| entry.is_empty());
+                return Err(DirectoryError::Full(*user));
+            }
+            entry.members.insert(*user);
+            self.memberships.fetch_add(1, Ordering::Relaxed);
+            joined.push(*user);
+        }
+        Ok(())
+    }
+
+    fn leave(&self, entry: &mut GuildEntry, guild: GuildId, users: &[UserId]) {
+        let direct = entry.direct.is_some();
+        for user in users {
+            if entry.members.remove(user) {
+                self.memberships.fetch_sub(1, Ordering::Relaxed);
+                if let Some(mut homes) = self.homes.get_mut(user) {
+                    homes.remove(guild, direct);
+                }
+                self.homes.remove_if(user, |_, homes| {
+                    homes.guilds.is_empty() && homes.direct.is_empty()
+                });
+            }
+        }
+    }
+
+    fn note_channels(&self, guild: GuildId, channels: Vec<ChannelId>) {
+        if channels.is_empty() {
+            return;
+        }
+        let mut entry = self.guilds.entry(guild).or_default();
+        for channel in channels {
+            entry.channels.insert(channel);
+            self.channels.insert(channel, guild);
+        }
+    }
+
+    fn note_direct(&self, one: UserId, other: UserId, channel: ChannelId) {
+        let pair = (one.min(other), one.max(other));
+        if *self.pairs.entry(pair).or_insert(channel) != channel {
+            return;
+        }
+        let guild = GuildId::new(channel.get());
+        let mut entry = self.guilds.entry(guild).or_default();
+        if entry.direct.replace(pair).is_none() {
+            for user in &entry.members {
+                if let Some(mut homes) = self.homes.get_mut(user) {
+                    homes.remove(guild, false);
+                    homes.add(guild, true);
+                }
+            }
+        }
+    }
+
+    fn forget_guild(&self, guild: GuildId) {
+        let Some(mut entry) = self.guilds.get_mut(&guild) else {
+            return;
+        };
+        let members: Vec<UserId> = entry.members.iter().copied().collect();
+        self.leave(&mut entry, guild, &members);
+        let channels = std::mem::take(&mut entry.channels);
+        let pair = entry.direct.take();
+        drop(entry);
+        self.guilds.remove_if(&guild, |_, entry| entry.is_empty());
+        for channel in channels {
+            self.channels.remove(&channel);
+        }
+        if let Some(pair) = pair {
+            self.pairs
+                .remove_if(&pair, |_, channel| channel.get() == guild.get());
+        }
+    }
+}
+
+fn done<T: Send + 'static>(result: Result<T, DirectoryError>) -> DirectoryFuture<T> {
+    Box::pin(std::future::ready(result))
+}
+
+impl Directory for MemoryDirectory {
+    fn user(&self, id: UserId) -> Option<Arc<User>> {
+        self.accounts.get(&id).map(|user| user.value().clone())
+    }
+
+    fn put_user(&self, user: Arc<User>) -> DirectoryFuture<()> {
+        self.accounts.insert(user.id, user);
+        done(Ok(()))
+    }
+
+    fn guilds_of(&self, user: UserId) -> Vec<GuildId> {
+        self.homes
+            .get(&user)
+            .map(|homes| homes.guilds.clone())
+            .unwrap_or_default()
+    }
+
+    fn is_member(&self, user: UserId, guild: GuildId) -> bool {
+        self.guilds
+            .get(&guild)
+            .is_some_and(|entry| entry.members.contains(&user))
+    }
+
+    fn direct_channels_of(&self, user: UserId) -> Vec<ChannelId> {
+        self.homes
+            .get(&user)
+            .map(|homes| {
+                let ids = homes.direct.iter();
+                ids.map(|guild| ChannelId::new(guild.get())).collect()
+            })
+            .unwrap_or_default()
+    }
+
+    fn add_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
+        done(self.join(guild, &users))
+    }
+
+    fn remove_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
+        if let Some(mut entry) = self.guilds.get_mut(&guild) {
+            self.leave(&mut entry, guild, &users);
+        }
+        self.guilds.remove_if(&guild, |_, entry| entry.is_empty());
+        done(Ok(()))
+    }
+
+    fn remove_guild(&self, guild: GuildId) -> DirectoryFuture<()> {
+        self.forget_guild(guild);
+        done(Ok(()))
+    }
+
+    fn guild_of(&self, channel: ChannelId) -> Option<GuildId> {
+        self.channels.get(&channel).map(|guild| *guild)
+    }
+
+    fn add_channels(&self, guild: GuildId, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
+        self.note_channels(guild, channels);
+        done(Ok(()))
+    }
+
+    fn remove_channels(&self, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
+        for channel in channels {
+            let Some((_, guild)) = self.channels.remove(&channel) else {
+                continue;
+            };
+            if let Some(mut entry) = self.guilds.get_mut(&guild) {
+                entry.channels.remove(&channel);
+            }
+            self.guilds.remove_if(&guild, |_, entry| entry.is_empty());
+        }
+        done(Ok(()))
+    }
+
+    fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId> {
+        let pair = (one.min(other), one.max(other));
+        self.pairs.get(&pair).map(|channel| *channel)
+    }
+
+    fn put_direct_channel(
+        &self,
+        one: UserId,
+        other: UserId,
+        channel: ChannelId,
+    ) -> DirectoryFuture<()> {
+        self.note_direct(one, other, channel);
+        done(Ok(()))
+    }
+
+    fn sizes(&self) -> DirectorySizes {
+        DirectorySizes {
+            users: self.accounts.len(),
+            memberships: self.memberships.load(Ordering::Relaxed),
+            channels: self.channels.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::conformance;
+
+    #[tokio::test]
+    async fn keeps_the_contract() {
+        conformance::run(|| Arc::new(MemoryDirectory::new())).await;
+    }
+}
