@@ -1,0 +1,294 @@
+//! One thread of sessions: their sockets, their read buffer, their heartbeats.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use rustix::net::Shutdown;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::LocalSet;
+
+use super::beats::{self, Beats};
+use super::close::Policy;
+use super::connection::{self, Target};
+use super::fleet::{Finished, Fleet, Gauges};
+use super::frames::Opcode;
+use super::handshake::HandshakeError;
+use super::outgoing;
+use super::session::Session;
+use super::tally::{Tally, histogram};
+use crate::check::Checker;
+use crate::clock::{self, Alarm};
+use crate::endpoint::Endpoint;
+
+/// Bytes of a worker's read buffer. Larger than what a session gets between two reads under load.
+const SCRATCH: usize = 64 << 10;
+
+/// How often a worker measures how late its own loop runs, in microseconds.
+const PROBE_TICK: u64 = 20_000;
+
+/// How long the closing handshakes at the end may take.
+const CLOSING: Duration = Duration::from_secs(3);
+
+/// Runs worker number `number` on this thread until `stop` becomes true.
+pub(super) fn run(
+    fleet: Arc<Fleet>,
+    number: u32,
+    gauges: Arc<Gauges>,
+    stop: watch::Receiver<bool>,
+) -> io::Result<Finished> {
+    let thread = rustix::thread::gettid().as_raw_nonzero().get();
+    gauges
+        .thread
+        .store(thread.cast_unsigned(), Ordering::Relaxed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let worker = Rc::new(Worker::new(fleet, number, gauges));
+    let tasks = LocalSet::new();
+    tasks.block_on(&runtime, Rc::clone(&worker).serve(stop))?;
+    drop(tasks);
+    let worker = Rc::into_inner(worker).expect("invariant: the tasks are gone");
+    Ok(Finished {
+        tally: worker.tally.into_inner(),
+        lag: worker.lag.into_inner(),
+    })
+}
+
+/// How far a slot has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Has never had all its guilds.
+    New,
+    /// Has all its guilds and a working connection.
+    Settled,
+    /// Had them, but its connection ended.
+    Detached,
+}
+
+/// One session's place in the worker.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Number within the run.
+    pub(super) number: u32,
+    pub(super) session: RefCell<Session>,
+    /// There while connected.
+    pub(super) writer: RefCell<Option<OwnedWriteHalf>>,
+    /// Counts connections, so that a heartbeat meant for an old one is known.
+    pub(super) generation: Cell<u32>,
+    pub(super) stage: Cell<Stage>,
+}
+
+/// The state that all tasks of one worker share.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) tally: RefCell<Tally>,
+    pub(super) scratch: RefCell<Box<[u8]>>,
+    /// One for each connect under way.
+    pub(super) permits: Semaphore,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) random: RefCell<fastrand::Rng>,
+    stopping: Cell<bool>,
+    open: Cell<u32>,
+    closed: Notify,
+    pub(super) beats: RefCell<Beats>,
+    lag: RefCell<Histogram<u64>>,
+}
+
+impl Worker {
+    fn new(fleet: Arc<Fleet>, number: u32, gauges: Arc<Gauges>) -> Self {
+        let sessions: Vec<(u32, Vec<u32>)> = fleet
+            .plan
+            .sessions_of(number, fleet.workers)
+            .map(|session| (session, fleet.plan.guilds_of(session)))
+            .collect();
+        let slot = |(index, (number, guilds)): (usize, &(u32, Vec<u32>))| Slot {
+            number: *number,
+            session: RefCell::new(Session::new(index as u32, guilds.len() as u32)),
+            writer: RefCell::new(None),
+            generation: Cell::new(0),
+            stage: Cell::new(Stage::New),
+        };
+        let slots = sessions.iter().enumerate().map(slot).collect();
+        let tally = Tally::new(
+            Checker::new(sessions, fleet.planned.clone()),
+            fleet.codec.clone(),
+            Arc::clone(&fleet.guilds),
+            Arc::clone(&fleet.window),
+        );
+        let permits = (fleet.connecting / fleet.workers).max(1);
+        let seed = fleet.seed.wrapping_add(u64::from(number));
+        Self {
+            fleet,
+            slots,
+            tally: RefCell::new(tally),
+            scratch: RefCell::new(vec![0; SCRATCH].into()),
+            permits: Semaphore::new(permits as usize),
+            gauges,
+            random: RefCell::new(fastrand::Rng::with_seed(seed)),
+            stopping: Cell::new(false),
+            open: Cell::new(0),
+            closed: Notify::new(),
+            beats: RefCell::default(),
+            lag: RefCell::new(histogram()),
+        }
+    }
+
+    async fn serve(self: Rc<Self>, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+        for index in 0..self.slots.len() {
+            tokio::task::spawn_local(connection::keep(Rc::clone(&self), index));
+        }
+        tokio::select! {
+            result = beats::run(&self) => result?,
+            result = self.probe() => result?,
+            // The other end gone means the same as being told.
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        self.stopping.set(true);
+        for index in 0..self.slots.len() {
+            self.send(index, Opcode::Close, &1_000_u16.to_be_bytes());
+        }
+        // What does not close by itself is closed by the end of this thread.
+        let _ = tokio::time::timeout(CLOSING, async {
+            while self.open.get() > 0 {
+                self.closed.notified().await;
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Whether the run is over.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Takes a new connection of slot `index` into the books.
+    pub(super) fn opened(&self, index: usize, writer: OwnedWriteHalf) {
+        let slot = &self.slots[index];
+        *slot.writer.borrow_mut() = Some(writer);
+        slot.generation.set(slot.generation.get().wrapping_add(1));
+        self.open.set(self.open.get() + 1);
+        self.tally.borrow_mut().counters.connections += 1;
+    }
+
+    /// Takes it out again; the logical session goes on by `policy`.
+    pub(super) fn ended(&self, index: usize, policy: Policy) {
+        let slot = &self.slots[index];
+        slot.writer.borrow_mut().take();
+        slot.session.borrow_mut().disconnected(policy);
+        if slot.stage.get() == Stage::Settled {
+            slot.stage.set(Stage::Detached);
+            self.gauges.detached.fetch_add(1, Ordering::Relaxed);
+        }
+        self.open.set(self.open.get() - 1);
+        self.closed.notify_one();
+    }
+
+    /// Slot `index` has all its guilds, or was resumed.
+    pub(super) fn settled(&self, index: usize) {
+        match self.slots[index].stage.replace(Stage::Settled) {
+            Stage::New => self.gauges.ready.fetch_add(1, Ordering::Relaxed),
+            Stage::Detached => self.gauges.detached.fetch_sub(1, Ordering::Relaxed),
+            Stage::Settled => 0,
+        };
+    }
+
+    /// Slot `index` will not connect again.
+    pub(super) fn give_up(&self, index: usize) {
+        if self.slots[index].stage.get() == Stage::Detached {
+            self.gauges.detached.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.gauges.lost.fetch_add(1, Ordering::Relaxed);
+        self.tally.borrow_mut().counters.lost += 1;
+    }
+
+    /// A connect or an upgrade failed.
+    pub(super) fn connect_failed(&self, error: &HandshakeError) {
+        self.tally.borrow_mut().counters.connect_failures += 1;
+        if let Ok(mut last) = self.gauges.last_error.lock() {
+            *last = Some(error.to_string());
+        }
+    }
+
+    /// The server broke the protocol towards slot `index`.
+    pub(super) fn protocol_error(&self, index: usize, seen: String) {
+        let mut tally = self.tally.borrow_mut();
+        tally
+            .checker
+            .protocol_error(index as u32, "the websocket and gateway protocol", seen);
+    }
+
+    /// Publishes what was counted, after each read.
+    pub(super) fn show_progress(&self) {
+        let mut tally = self.tally.borrow_mut();
+        tally.counters.reads += 1;
+        let checker = &tally.checker;
+        self.gauges
+            .reads
+            .store(tally.counters.reads, Ordering::Relaxed);
+        self.gauges
+            .delivered
+            .store(checker.delivered(), Ordering::Relaxed);
+        self.gauges
+            .violations
+            .store(checker.violations().total(), Ordering::Relaxed);
+    }
+
+    /// Where slot `index` has to connect to.
+    pub(super) fn endpoint_of(&self, index: usize) -> Target<'_> {
+        let session = self.slots[index].session.borrow();
+        let resume = session
+            .resume_point()
+            .filter(|point| *point.url != *self.fleet.gateway_url)
+            .and_then(|point| Endpoint::parse(&point.url, "ws").ok());
+        resume.map_or(Target::Gateway(&self.fleet.gateway), Target::Resume)
+    }
+
+    /// A random time between two numbers of milliseconds.
+    pub(super) fn random_within(&self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(self.random.borrow_mut().u64(least..=most))
+    }
+
+    /// Sends one frame to slot `index`. A socket that cannot take it at once is dead: nothing that loadgen sends fills a
+    /// send buffer.
+    pub(super) fn send(&self, index: usize, opcode: Opcode, payload: &[u8]) {
+        let writer = self.slots[index].writer.borrow();
+        let Some(writer) = writer.as_ref() else {
+            return;
+        };
+        let mask = self.random.borrow_mut().u32(..).to_be_bytes();
+        let mut bytes = Vec::with_capacity(payload.len() + 14);
+        outgoing::frame(opcode, payload, mask, &mut bytes);
+        if writer.try_write(&bytes).ok() != Some(bytes.len()) {
+            self.cut(writer);
+        }
+    }
+
+    /// Ends a connection under its reader, which then sees its end.
+    pub(super) fn cut(&self, writer: &OwnedWriteHalf) {
+        self.tally.borrow_mut().counters.zombies += 1;
+        // Not connected any more: just what is wanted.
+        let _ = rustix::net::shutdown(writer.as_ref(), Shutdown::Both);
+    }
+
+    /// Measures how late this worker's loop runs.
+    async fn probe(&self) -> io::Result<()> {
+        let alarm = Alarm::new()?;
+        loop {
+            let due = clock::now() + PROBE_TICK;
+            alarm.until(due).await?;
+            let now = clock::now();
+            if self.fleet.window.contains(now) {
+                self.lag.borrow_mut().saturating_record(now - due);
+            }
+        }
+    }
+}

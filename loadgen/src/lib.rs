@@ -1,0 +1,23 @@
+//! Load generator and delivery checker for Guildhall.
+//!
+//! The way of a run: [`provision`] makes users and guilds, [`client`] connects one gateway session per user on a few
+//! threads, [`publish`] posts messages at an open-loop rate, [`check`] judges what each session saw, [`report`] says it.
+//! [`run`] ties them together.
+//!
+//! Imports run downwards: `clock`, `plan`, `marker` and `check` know nobody (and are pure, but for the clock); `client`
+//! and `publish` do not know each other; only `run` knows them all.
+
+pub mod check;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod endpoint;
+pub mod limits;
+pub mod marker;
+pub mod measure;
+pub mod plan;
+pub mod procfs;
+pub mod provision;
+pub mod publish;
+pub mod report;
+pub mod run;

@@ -1,0 +1,128 @@
+//! Puts the report together.
+
+use super::drain::Drained;
+use crate::check::{Checker, Kind, finish};
+use crate::cli::RunArgs;
+use crate::client::fleet::Finished;
+use crate::client::tally::{Counters, histogram};
+use crate::clock::SECOND;
+use crate::measure::{ServerMemory, Snapshot, Usage, Watched, limits};
+use crate::procfs::resident_bytes;
+use crate::publish::Ledger;
+use crate::report::{
+    Checks, Deliveries, Generator, Percentiles, Publishes, Report, Sessions, Settings,
+};
+
+/// What the run itself knows at its end.
+pub(super) struct Course {
+    pub(super) seed: u64,
+    pub(super) run: u32,
+    /// Microseconds until all sessions were ready.
+    pub(super) connect: u64,
+    pub(super) watched: Vec<Watched>,
+    pub(super) from: Snapshot,
+    pub(super) to: Snapshot,
+    pub(super) memory: ServerMemory,
+    pub(super) drained: Drained,
+    pub(super) interrupted: bool,
+}
+
+/// Judges and sums up.
+pub(super) fn report(
+    args: &RunArgs,
+    course: &Course,
+    ledger: Ledger,
+    finished: Vec<Finished>,
+) -> Report {
+    let mut latency = histogram();
+    let mut counters = Counters::default();
+    let mut lags = Vec::new();
+    let mut checkers: Vec<Checker> = Vec::new();
+    for worker in finished {
+        latency
+            .add(&worker.tally.latency)
+            .expect("invariant: all histograms have the same bounds");
+        counters.add(&worker.tally.counters);
+        lags.push(Some(Percentiles::of(&worker.lag).p99_ms));
+        checkers.push(worker.tally.checker);
+    }
+    lags.push(None);
+    let verdict = finish(&checkers, &ledger.outcomes);
+    let usage = Usage::between(&course.from, &course.to);
+    let threads = usage.threads(&course.watched, &lags);
+    let send_lag = Percentiles::of(&ledger.late);
+    let limits = limits(&threads, ledger.late_sends, send_lag.count);
+    let percentiles = Percentiles::of(&latency);
+    let kinds = Kind::ALL.into_iter();
+    let by_kind = kinds
+        .map(|kind| (kind.name(), verdict.violations.count(kind)))
+        .filter(|(_, count)| *count > 0);
+    let sessions = args.sessions.get();
+    Report {
+        deliveries_per_s: latency.len() as f64 / args.duration,
+        publishes_acked: ledger.counters.acked,
+        p50_ms: percentiles.p50_ms,
+        p99_ms: percentiles.p99_ms,
+        p999_ms: percentiles.p999_ms,
+        max_ms: percentiles.max_ms,
+        resumes: counters.resumed,
+        violations: verdict.violations.total(),
+        generator_limited: !limits.is_empty(),
+        interrupted: course.interrupted,
+        settings: settings(args, course),
+        sessions: Sessions {
+            connect_s: course.connect as f64 / SECOND as f64,
+            connections: counters.connections,
+            connect_failures: counters.connect_failures,
+            reidentified: counters.identified.saturating_sub(u64::from(sessions)),
+            resumed: counters.resumed,
+            zombies: counters.zombies,
+            lost: counters.lost,
+        },
+        publishes: Publishes {
+            planned: args.messages() as u64,
+            counters: ledger.counters,
+            recovered: verdict.recovered,
+            ack: Percentiles::of(&ledger.acked_after),
+            wait: Percentiles::of(&ledger.waited),
+            errors: ledger.errors,
+        },
+        deliveries: Deliveries {
+            total: verdict.delivered,
+            measured: latency.len(),
+            expected: course.drained.expected,
+            latency: percentiles,
+            per_read: usage.deliveries_per_read(),
+            drain_s: course.drained.after as f64 / SECOND as f64,
+        },
+        checks: Checks {
+            by_kind: by_kind.collect(),
+            first: verdict.violations.first().to_vec(),
+        },
+        generator: Generator {
+            cpu_s: usage.generator_seconds(),
+            cpu_us_per_delivery: usage.generator_per_delivery(),
+            late_sends: ledger.late_sends,
+            send_lag,
+            rss_bytes: resident_bytes(std::process::id()).unwrap_or_default(),
+            threads,
+            limits,
+        },
+        server: usage.server(course.memory, sessions),
+    }
+}
+
+fn settings(args: &RunArgs, course: &Course) -> Settings {
+    Settings {
+        run: format!("{:08x}", course.run),
+        seed: course.seed,
+        sessions: args.sessions.get(),
+        guilds: args.guilds.get(),
+        guilds_per_session: args.guilds_per_session.get(),
+        rate: args.rate,
+        warmup_s: args.warmup,
+        duration_s: args.duration,
+        payload_bytes: args.payload,
+        workers: args.workers(),
+    }
+}
