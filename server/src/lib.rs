@@ -4,6 +4,7 @@
 //!
 //! * [`protocol`] — the wire: ids, opcodes, close codes, intents, objects, envelopes. No I/O.
 //! * [`placement`] — the consistent-hash ring that decides which node owns a guild. Pure.
+//! * [`config`] — every setting; [`cli`] — the command line.
 //! * [`auth`] — tokens, permissions, rate limits.
 //! * [`counters`] — the figures every room counts into.
 //! * [`supervision`] — bounded mail between actors.
@@ -17,6 +18,9 @@
 //! * [`app`] — settings → build → run → drain.
 
 pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod counters;
 pub mod directory;
 pub mod fanout;
 pub mod guild;

@@ -1,0 +1,54 @@
+//! `[gateway]`: sessions and their connections.
+
+use super::check::within;
+use super::setting::section;
+
+/// `gateway.heartbeat_interval_ms`.
+pub const DEFAULT_HEARTBEAT_INTERVAL_MS: u64 = 41_250;
+/// `gateway.resume_window_s`.
+pub const DEFAULT_RESUME_WINDOW_S: u64 = 120;
+/// `gateway.identify_timeout_s`.
+pub const DEFAULT_IDENTIFY_TIMEOUT_S: u64 = 60;
+/// `gateway.silent_timeout_s`.
+pub const DEFAULT_SILENT_TIMEOUT_S: u64 = 20;
+/// `gateway.max_sessions`.
+pub const DEFAULT_MAX_SESSIONS: usize = 250_000;
+/// `gateway.lane_max_bytes`.
+pub const DEFAULT_LANE_MAX_BYTES: usize = 4 << 20;
+/// `gateway.lane_max_frames`.
+pub const DEFAULT_LANE_MAX_FRAMES: usize = 16_384;
+/// `gateway.replay_max_bytes`.
+pub const DEFAULT_REPLAY_MAX_BYTES: usize = 1 << 20;
+/// `gateway.replay_max_events`.
+pub const DEFAULT_REPLAY_MAX_EVENTS: usize = 4096;
+/// `gateway.reconnect_grace_ms`.
+pub const DEFAULT_RECONNECT_GRACE_MS: u64 = 1_000;
+
+section! {
+    /// Sessions and their connections.
+    pub struct Gateway = "gateway" {
+        /// How often clients are asked to heartbeat. Two intervals without one close the
+        /// connection; the session stays resumable.
+        heartbeat_interval_ms: u64 = DEFAULT_HEARTBEAT_INTERVAL_MS, Milliseconds,
+            within(300..=3_600_000);
+        /// How long a session without a connection can be resumed.
+        resume_window_s: u64 = DEFAULT_RESUME_WINDOW_S, Seconds, within(0..=86_400);
+        /// How long a connection that heartbeats may stay without Identify or Resume.
+        identify_timeout_s: u64 = DEFAULT_IDENTIFY_TIMEOUT_S, Seconds, within(1..=3_600);
+        /// How long a new connection may say nothing at all.
+        silent_timeout_s: u64 = DEFAULT_SILENT_TIMEOUT_S, Seconds, within(1..=3_600);
+        /// Most sessions of this node, with and without a connection.
+        max_sessions: usize = DEFAULT_MAX_SESSIONS, Count, within(1..=10_000_000);
+        /// Most bytes that wait for one connection; beyond, it is closed, resumable.
+        lane_max_bytes: usize = DEFAULT_LANE_MAX_BYTES, Bytes, within(65_536..=1 << 30);
+        /// Most frames that wait for one connection; beyond, it is closed, resumable.
+        lane_max_frames: usize = DEFAULT_LANE_MAX_FRAMES, Count, within(64..=1 << 24);
+        /// Most bytes of events that a session keeps for a Resume; beyond, it is not resumable
+        /// from before them.
+        replay_max_bytes: usize = DEFAULT_REPLAY_MAX_BYTES, Bytes, within(0..=1 << 30);
+        /// Most events that a session keeps for a Resume.
+        replay_max_events: usize = DEFAULT_REPLAY_MAX_EVENTS, Count, within(0..=1 << 24);
+        /// How long a stopping node waits after asking its clients to reconnect.
+        reconnect_grace_ms: u64 = DEFAULT_RECONNECT_GRACE_MS, Milliseconds, within(0..=600_000);
+    }
+}

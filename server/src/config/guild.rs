@@ -1,0 +1,31 @@
+//! `[guild]`: what one guild may hold.
+
+use super::check::within;
+use super::setting::section;
+
+/// `guild.mailbox_max_requests`.
+pub const DEFAULT_MAILBOX_MAX_REQUESTS: usize = 4096;
+/// `guild.mailbox_max_bytes`.
+pub const DEFAULT_MAILBOX_MAX_BYTES: usize = 8 << 20;
+/// `guild.request_timeout_ms`.
+pub const DEFAULT_REQUEST_TIMEOUT_MS: u64 = 10_000;
+/// `guild.recent_max_messages`.
+pub const DEFAULT_RECENT_MAX_MESSAGES: usize = 10_000;
+/// `guild.recent_max_bytes`.
+pub const DEFAULT_RECENT_MAX_BYTES: usize = 16 << 20;
+
+section! {
+    /// What one guild may hold.
+    pub struct Guild = "guild" {
+        /// Most requests that wait for a guild; beyond, they are answered with 503.
+        mailbox_max_requests: usize = DEFAULT_MAILBOX_MAX_REQUESTS, Count, within(1..=1 << 20);
+        /// Most bytes of requests that wait for a guild; beyond, they are answered with 503.
+        mailbox_max_bytes: usize = DEFAULT_MAILBOX_MAX_BYTES, Bytes, within(65_536..=1 << 30);
+        /// How long a request to a guild may take before it is answered with 503.
+        request_timeout_ms: u64 = DEFAULT_REQUEST_TIMEOUT_MS, Milliseconds, within(10..=600_000);
+        /// Most recent messages that a guild keeps in memory, all its channels together.
+        recent_max_messages: usize = DEFAULT_RECENT_MAX_MESSAGES, Count, within(100..=1 << 24);
+        /// Most bytes of recent messages that a guild keeps in memory.
+        recent_max_bytes: usize = DEFAULT_RECENT_MAX_BYTES, Bytes, within(65_536..=1 << 34);
+    }
+}

@@ -1,0 +1,30 @@
+//! `[listen]`: the main port (REST, gateway, chat page).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::check::within;
+use super::public_url::PublicUrl;
+use super::setting::section;
+
+/// `listen.host`.
+pub const DEFAULT_HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// `listen.port`.
+pub const DEFAULT_PORT: u16 = 8080;
+/// `listen.backlog`.
+pub const DEFAULT_BACKLOG: u32 = 4096;
+
+section! {
+    /// The main port: REST, gateway and chat page.
+    pub struct Listen = "listen" {
+        /// Address to listen on.
+        host: IpAddr = DEFAULT_HOST, None;
+        /// Port to listen on; 0 takes a free one.
+        port: u16 = DEFAULT_PORT, None;
+        /// Base under which clients reach this node, such as <https://chat.example.org>. The API,
+        /// gateway and resume URLs told to clients are made from it. By default the listener's
+        /// own address.
+        public_url: Option<PublicUrl> = None, None;
+        /// Connections that the system keeps while they wait to be accepted.
+        backlog: u32 = DEFAULT_BACKLOG, Count, within(1..=65_535);
+    }
+}

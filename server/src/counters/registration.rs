@@ -1,0 +1,149 @@
+//! Under which name and with which words each figure is shown to a scrape.
+
+use prometheus_client::registry::{Registry, Unit};
+
+use super::process::ProcessCollector;
+use super::{Counters, PREFIX};
+
+/// Makes the figures, and those of the process, visible to a scrape.
+pub fn register(counters: &Counters, registry: &mut Registry) {
+    registry.register_collector(Box::new(ProcessCollector));
+    let own = registry.sub_registry_with_prefix(PREFIX);
+    plain_counters(counters, own);
+    split_figures(counters, own);
+    gauges_and_latencies(counters, own);
+}
+
+fn plain_counters(c: &Counters, own: &mut Registry) {
+    for (name, help, counter) in [
+        (
+            "publishes",
+            "Events that guilds handed to hubs",
+            &c.publishes,
+        ),
+        (
+            "deliveries",
+            "Dispatch frames handed to lanes",
+            &c.deliveries,
+        ),
+        ("socket_writes", "Writes to gateway sockets", &c.writes),
+        (
+            "sent_bytes",
+            "Bytes written to gateway sockets",
+            &c.bytes_out,
+        ),
+        (
+            "received_frames",
+            "Frames read from gateway sockets",
+            &c.frames_in,
+        ),
+        (
+            "received_bytes",
+            "Bytes read from gateway sockets",
+            &c.bytes_in,
+        ),
+        (
+            "identifies",
+            "Identify payloads that led to a session",
+            &c.identifies,
+        ),
+        (
+            "lane_overflows",
+            "Connections closed because their lane was full",
+            &c.lane_overflows,
+        ),
+        (
+            "ephemeral_dropped",
+            "Ephemeral events left out because a lane was filling",
+            &c.ephemeral_dropped,
+        ),
+        (
+            "upgrades_held",
+            "Gateway connections held back by the rate limit of their address",
+            &c.upgrades_held,
+        ),
+        (
+            "upgrades_refused",
+            "Gateway connections refused by the rate limit of their address",
+            &c.upgrades_refused,
+        ),
+        (
+            "guild_restarts",
+            "Guild actors started again after a panic",
+            &c.guild_restarts,
+        ),
+        (
+            "mail_refused",
+            "Requests not taken because a mailbox was full",
+            &c.mail_refused,
+        ),
+        (
+            "append_failures",
+            "Appends that the journal refused or did not answer",
+            &c.append_failures,
+        ),
+        (
+            "rest_limited",
+            "REST requests answered with 429",
+            &c.rest_limited,
+        ),
+    ] {
+        own.register(name, help, counter.clone());
+    }
+}
+
+fn split_figures(c: &Counters, own: &mut Registry) {
+    own.register("sessions", "Sessions by state", c.sessions.clone());
+    own.register("resumes", "Resume payloads by outcome", c.resumes.clone());
+    own.register(
+        "closes",
+        "Gateway connections ended, by whom and with which code",
+        c.closes.clone(),
+    );
+    own.register(
+        "guild_requests",
+        "Requests to guilds by outcome",
+        c.guild_requests.clone(),
+    );
+    own.register(
+        "rest_requests",
+        "REST requests by class of their status",
+        c.rest_requests.clone(),
+    );
+}
+
+fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
+    for (name, help, gauge) in [
+        (
+            "compressed_connections",
+            "Gateway connections whose frames are compressed",
+            &c.compressed_connections,
+        ),
+        (
+            "guilds_running",
+            "Guilds with a running actor",
+            &c.guilds_running,
+        ),
+    ] {
+        own.register(name, help, gauge.clone());
+    }
+    for (name, help, latency) in [
+        (
+            "append",
+            "From handing a batch to the journal to its acknowledgement",
+            &c.append_seconds,
+        ),
+        (
+            "publish_ack",
+            "From the arrival of a message at its guild to the answer that it is kept",
+            &c.publish_ack_seconds,
+        ),
+        (
+            "rest",
+            "From the arrival of a REST request to its answer",
+            &c.rest_seconds,
+        ),
+    ] {
+        own.register_with_unit(name, help, Unit::Seconds, latency.clone());
+    }
+}
