@@ -6,8 +6,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Fewest bytes of a secret.
-pub const MIN_SECRET_LEN: usize = 16;
+pub use crate::auth::tokens::MIN_SECRET_LEN;
+
 /// Random bytes of a generated secret; its text is twice as long, in hexadecimal.
 const GENERATED_BYTES: usize = 32;
 
@@ -25,7 +25,7 @@ impl Secret {
     /// A random secret: 256 bits in hexadecimal.
     pub fn generate() -> io::Result<Self> {
         let mut bytes = [0_u8; GENERATED_BYTES];
-        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
         let mut text = String::with_capacity(2 * GENERATED_BYTES);
         for byte in bytes {
             write!(text, "{byte:02x}").expect("writing into a string does not fail");
