@@ -9,8 +9,8 @@ pub mod retry;
 mod scheduler;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use hdrhistogram::Histogram;
@@ -62,6 +62,8 @@ pub struct Gauges {
     pub acked: AtomicU64,
     /// Becomes true to end the schedule early.
     pub stop: AtomicBool,
+    /// Each message has its outcome.
+    pub done: AtomicBool,
 }
 
 /// What became of the messages.
@@ -142,26 +144,40 @@ pub struct Handle {
     /// What it shows.
     pub gauges: Arc<Gauges>,
     thread: thread::JoinHandle<io::Result<Ledger>>,
+    /// Dropped to let the thread go.
+    release: mpsc::Sender<()>,
 }
 
 impl Handle {
-    /// Starts it; it ends by itself once each message has its outcome.
+    /// Starts it. Its thread stays until [`Handle::join`], so that its CPU time can be read.
     pub fn start(order: Order) -> io::Result<Self> {
         let gauges = Arc::new(Gauges::default());
         let shown = Arc::clone(&gauges);
+        let (release, released) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("publisher".to_owned())
-            .spawn(move || run(order, shown))?;
-        Ok(Self { gauges, thread })
+            .spawn(move || {
+                let ledger = run(order, &shown);
+                shown.done.store(true, Ordering::Relaxed);
+                // An error: the other end is gone, which is the sign.
+                let _ = released.recv();
+                ledger
+            })?;
+        Ok(Self {
+            gauges,
+            thread,
+            release,
+        })
     }
 
-    /// Whether it has ended.
+    /// Whether each message has its outcome.
     pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+        self.gauges.done.load(Ordering::Relaxed) || self.thread.is_finished()
     }
 
     /// Waits for its end.
     pub fn join(self) -> io::Result<Ledger> {
+        drop(self.release);
         match self.thread.join() {
             Ok(ledger) => ledger,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -169,7 +185,7 @@ impl Handle {
     }
 }
 
-fn run(order: Order, gauges: Arc<Gauges>) -> io::Result<Ledger> {
+fn run(order: Order, gauges: &Arc<Gauges>) -> io::Result<Ledger> {
     let thread = rustix::thread::gettid().as_raw_nonzero().get();
     gauges
         .thread
@@ -177,5 +193,5 @@ fn run(order: Order, gauges: Arc<Gauges>) -> io::Result<Ledger> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    LocalSet::new().block_on(&runtime, scheduler::run(order, gauges))
+    LocalSet::new().block_on(&runtime, scheduler::run(order, Arc::clone(gauges)))
 }

@@ -37,14 +37,16 @@ pub fn finish(checkers: &[Checker], outcomes: &[Vec<Outcome>]) -> Verdict {
     }
     let mut recovered = 0;
     for (guild, outcomes) in outcomes.iter().enumerate() {
-        let mut expected = Vec::with_capacity(outcomes.len());
+        let guild = guild as u32;
+        let mut demands = Vec::with_capacity(outcomes.len());
         for (publish, outcome) in outcomes.iter().enumerate() {
-            let id = true_id(checkers, &mut violations, guild, publish, *outcome);
-            recovered += u64::from(id.is_some() && *outcome == Outcome::Unknown);
-            expected.push(id);
+            let demand = demand(checkers, &mut violations, guild, publish as u32, *outcome);
+            let is_seen = matches!(demand, Demand::Seen(_));
+            recovered += u64::from(is_seen && *outcome == Outcome::Unknown);
+            demands.push(demand);
         }
         for checker in checkers {
-            losses(checker, &mut violations, guild as u32, &expected);
+            judge(checker, &mut violations, guild, &demands);
         }
     }
     Verdict {
@@ -54,51 +56,51 @@ pub fn finish(checkers: &[Checker], outcomes: &[Vec<Outcome>]) -> Verdict {
     }
 }
 
-/// The id under which all sessions of the guild must have seen the publish; `None` if they need not.
-fn true_id(
-    checkers: &[Checker],
-    violations: &mut Violations,
-    guild: usize,
-    publish: usize,
-    outcome: Outcome,
-) -> Option<u64> {
-    let seen = checkers.iter().filter_map(|checker| {
-        let first = checker.ids[guild].get(publish).copied();
-        first.filter(|first| first.id != 0)
-    });
-    let mut truth = match outcome {
-        Outcome::Acked(id) => Some(id),
-        Outcome::Unknown | Outcome::Refused | Outcome::Unsent => None,
-    };
-    for FirstSeen { id, session } in seen {
-        let violation = |kind, expected| Violation {
-            kind,
-            session: Some(session),
-            guild: Some(guild as u32),
-            expected,
-            seen: format!("publish {publish} as message {id}"),
-        };
-        match (outcome, truth) {
-            (Outcome::Refused | Outcome::Unsent, _) => {
-                violations.add(Kind::Ghost, || {
-                    violation(
-                        Kind::Ghost,
-                        "nothing: the publish was not accepted".to_owned(),
-                    )
-                });
-            }
-            (Outcome::Acked(_) | Outcome::Unknown, Some(other)) if other != id => {
-                violations.add(Kind::Conflict, || {
-                    violation(Kind::Conflict, format!("message {other}"))
-                });
-            }
-            (Outcome::Acked(_) | Outcome::Unknown, _) => truth = Some(id),
-        }
-    }
-    truth
+/// What is demanded of all sessions of a guild about one publish.
+#[derive(Debug, Clone, Copy)]
+enum Demand {
+    /// To have seen it under this id.
+    Seen(u64),
+    /// Not to have seen it.
+    Unseen,
+    /// Nothing: no session saw it, and nobody knows what became of it.
+    Nothing,
 }
 
-fn losses(checker: &Checker, violations: &mut Violations, guild: u32, expected: &[Option<u64>]) {
+fn demand(
+    checkers: &[Checker],
+    violations: &mut Violations,
+    guild: u32,
+    publish: u32,
+    outcome: Outcome,
+) -> Demand {
+    let mut demand = match outcome {
+        Outcome::Acked(id) => Demand::Seen(id),
+        Outcome::Unknown => Demand::Nothing,
+        Outcome::Refused | Outcome::Unsent => return Demand::Unseen,
+    };
+    // Within a thread each session was held to what the first one saw.
+    for checker in checkers {
+        let first = checker.ids[guild as usize].get(publish as usize);
+        let Some(&FirstSeen { id, session }) = first.filter(|first| first.id != 0) else {
+            continue;
+        };
+        match demand {
+            Demand::Seen(other) if other != id => violations.add(Kind::Conflict, || Violation {
+                kind: Kind::Conflict,
+                session: Some(session),
+                guild: Some(guild),
+                expected: format!("publish {publish} as message {other}"),
+                seen: format!("message {id}"),
+            }),
+            _ => demand = Demand::Seen(id),
+        }
+    }
+    demand
+}
+
+/// Holds each session of a guild to what is demanded.
+fn judge(checker: &Checker, violations: &mut Violations, guild: u32, demands: &[Demand]) {
     for view in &checker.sessions {
         let found = view
             .subscriptions
@@ -107,34 +109,47 @@ fn losses(checker: &Checker, violations: &mut Violations, guild: u32, expected: 
             continue;
         };
         let subscription = &view.subscriptions[index];
+        let mut violate = |kind, describe: &dyn Fn() -> (String, String)| {
+            violations.add(kind, || {
+                let (expected, seen) = describe();
+                Violation {
+                    kind,
+                    session: Some(view.number),
+                    guild: Some(guild),
+                    expected,
+                    seen,
+                }
+            });
+        };
         if subscription.attached == Attached::No {
-            violations.add(Kind::Loss, || Violation {
-                kind: Kind::Loss,
-                session: Some(view.number),
-                guild: Some(guild),
-                expected: "GUILD_CREATE".to_owned(),
-                seen: "none since the last identify".to_owned(),
+            violate(Kind::Loss, &|| {
+                let seen = "none since the last identify".to_owned();
+                ("GUILD_CREATE".to_owned(), seen)
             });
         }
-        for (publish, id) in expected.iter().enumerate() {
-            let Some(id) = *id else {
-                continue;
-            };
-            if subscription.seen.contains(publish as u32) || subscription.is_covered(id) {
-                continue;
+        for (publish, demand) in demands.iter().enumerate() {
+            let is_seen = subscription.seen.contains(publish as u32);
+            match *demand {
+                Demand::Seen(id) if !is_seen && !subscription.is_covered(id) => {
+                    let last = subscription.last;
+                    violate(Kind::Loss, &|| {
+                        let expected = format!("publish {publish} as message {id}");
+                        let seen = if last > id {
+                            format!("nothing of it, but message {last} after it")
+                        } else {
+                            format!("nothing after message {last}")
+                        };
+                        (expected, seen)
+                    });
+                }
+                Demand::Unseen if is_seen => {
+                    violate(Kind::Ghost, &|| {
+                        let expected = "nothing: the publish was not accepted".to_owned();
+                        (expected, format!("publish {publish}"))
+                    });
+                }
+                Demand::Seen(_) | Demand::Unseen | Demand::Nothing => {}
             }
-            let last = subscription.last;
-            violations.add(Kind::Loss, || Violation {
-                kind: Kind::Loss,
-                session: Some(view.number),
-                guild: Some(guild),
-                expected: format!("publish {publish} as message {id}"),
-                seen: if last > id {
-                    format!("nothing of it, but message {last} after it")
-                } else {
-                    format!("nothing after message {last}")
-                },
-            });
         }
     }
 }
