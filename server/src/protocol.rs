@@ -1,6 +1,7 @@
 //! The wire of the Discord Gateway v10 and of its REST API: types and codecs, no I/O.
 
 pub mod close_codes;
+pub mod compression;
 pub mod error;
 pub mod events;
 pub mod ids;
