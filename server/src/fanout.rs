@@ -1,10 +1,12 @@
 //! From a guild to its sessions: the items that hubs receive and the frames that lanes carry.
 
+pub mod channel_set;
 pub mod envelope;
 pub mod item;
 pub mod view;
 pub mod visibility;
 
+pub use channel_set::ChannelSet;
 pub use item::{Audience, Dispatch, Item};
 pub use view::{Attachment, GuildView};
-pub use visibility::{ChannelSet, Visibility, VisibleChannel};
+pub use visibility::{Visibility, VisibleChannel};

@@ -5,7 +5,7 @@
 //! * [`protocol`] — the wire: ids, opcodes, close codes, intents, objects, envelopes. No I/O.
 //! * [`placement`] — the consistent-hash ring that decides which node owns a guild. Pure.
 //! * [`config`] — every setting; [`cli`] — the command line.
-//! * [`auth`] — tokens, permissions, rate limits.
+//! * [`auth`] — tokens, rate limits.
 //! * [`counters`] — the figures every room counts into.
 //! * [`supervision`] — bounded mail between actors.
 //! * [`journal`] — the contract of the per-guild log and its implementations.

@@ -22,6 +22,16 @@ pub enum Caller {
     Operator,
 }
 
+impl Caller {
+    /// The user who asks; `None` for the operator.
+    pub fn user_id(&self) -> Option<UserId> {
+        match self {
+            Self::User(user) => Some(user.id),
+            Self::Operator => None,
+        }
+    }
+}
+
 /// A request to a guild.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
@@ -334,7 +344,7 @@ pub enum Reply {
     /// Members for GUILD_MEMBERS_CHUNK, with shown presences as JSON objects where asked for.
     Members {
         /// Those found.
-        members: Vec<Member>,
+        members: Vec<Arc<Member>>,
         /// Ids asked for that are no members.
         not_found: Vec<UserId>,
         /// Presence objects of those found.

@@ -4,16 +4,61 @@
 //! append is acknowledged. Commands are checked against, and applied to, the newest state at once;
 //! what they make visible (replies, items, attachments, also of plain reads) waits in the outbox
 //! behind the position it depends on. If an append fails, the core is thrown away and rebuilt from
-//! the journal.
+//! the journal. Errors wait like answers do, since they tell of the state as well. Two things do not
+//! wait: typing and presence, which are of no use later, and the UNAVAILABLE of a full outbox.
+//!
+//! *Invariant I3*: items leave in the order of their positions, and an attachment stands between the
+//! items up to its position and those after it.
 //!
 //! *Invariant I5*: nothing here is per session, except that a session's attachment is answered.
 
+mod attached;
+mod channels;
+mod edits;
+mod embeds;
+mod guilds;
+mod history;
+mod json;
+mod limits;
+mod members;
+mod memory;
+mod mentions;
+mod nonces;
+mod outbox;
+mod overwrites;
+mod reactions;
+pub mod record;
+pub mod render;
+mod replay;
+mod rights;
+mod roles;
+mod send;
+mod slow_mode;
+mod snapshot;
+mod state;
+mod table;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::command::Outcome;
+pub use limits::CoreSettings;
+pub use replay::Replay;
+pub use snapshot::SnapshotError;
+
+use self::attached::{Attached, offline};
+use self::outbox::Outbox;
+use self::render::Items;
+use self::rights::Rights;
+use self::state::{Life, State};
+use super::command::{Caller, Command, Outcome, Request};
+use super::event::Event;
 use crate::fanout::{Attachment, Item};
-use crate::protocol::objects::Presence;
-use crate::protocol::{ApiError, Intents, MessageId, Position, UserId};
+use crate::protocol::objects::{Member, Presence};
+use crate::protocol::{ApiError, ChannelId, GuildId, Intents, MessageId, Position, UserId};
 
 /// When something happens, and the id that it may give.
 #[derive(Debug, Clone, Copy)]
@@ -78,4 +123,365 @@ pub struct Batch {
     pub expected: Position,
     /// Serialized [`super::event::Event`]s; the first gets position `expected + 1`.
     pub records: Vec<Bytes>,
+}
+
+/// What a guild holds, for the operator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Members.
+    pub members: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Roles, `@everyone` among them.
+    pub roles: usize,
+    /// Messages in memory.
+    pub messages: usize,
+    /// Bytes of their content, embeds, components and reactions.
+    pub message_bytes: usize,
+    /// Attached sessions.
+    pub sessions: usize,
+    /// Users who are not shown as offline.
+    pub online: usize,
+    /// Records that are not acknowledged.
+    pub unacknowledged: usize,
+    /// Outputs that wait for an acknowledgement.
+    pub waiting: usize,
+    /// Commands refused because too much was waiting.
+    pub refused: u64,
+}
+
+/// A guild without its surroundings: inputs go in, records and outputs come out.
+///
+/// Use: [`apply`](Self::apply) every record of the journal, then give it requests and sessions.
+/// After each input take the outputs that may leave and the batch to be appended, if any; when the
+/// journal has acknowledged it, say so with [`appended`](Self::appended). Where an append failed,
+/// [`give_up`](Self::give_up) and start anew.
+#[derive(Debug)]
+pub struct GuildCore {
+    settings: CoreSettings,
+    state: State,
+    outbox: Outbox,
+    attached: Attached,
+}
+
+impl GuildCore {
+    /// A guild before its first record, with default bounds.
+    pub fn new(id: GuildId) -> Self {
+        Self::with_settings(id, CoreSettings::default())
+    }
+
+    /// A guild before its first record.
+    pub fn with_settings(id: GuildId, settings: CoreSettings) -> Self {
+        Self {
+            settings,
+            state: State::new(id),
+            outbox: Outbox::default(),
+            attached: Attached::default(),
+        }
+    }
+
+    /// A guild as a snapshot has it; the records after it are to be applied.
+    pub fn from_snapshot(bytes: &[u8], settings: CoreSettings) -> Result<Self, SnapshotError> {
+        let state = State::from_snapshot(bytes)?;
+        let mut outbox = Outbox::default();
+        outbox.replayed_to(state.position);
+        Ok(Self {
+            settings,
+            state,
+            outbox,
+            attached: Attached::default(),
+        })
+    }
+
+    /// The state as bytes; `None` while it holds what is not acknowledged.
+    pub fn snapshot(&self) -> Option<Bytes> {
+        self.outbox.is_idle().then(|| self.state.to_snapshot())
+    }
+
+    /// Takes in a record of the journal. Panics where `position` is not the next one.
+    pub fn apply(&mut self, position: Position, event: Event) {
+        self.state.apply(position, event, &self.settings);
+        self.outbox.replayed_to(position);
+    }
+
+    /// The guild's id.
+    pub fn id(&self) -> GuildId {
+        self.state.id
+    }
+
+    /// Whether there is a guild: made and not deleted.
+    pub fn exists(&self) -> bool {
+        matches!(self.state.life, Life::Alive(_))
+    }
+
+    /// The position of the newest record, acknowledged or not.
+    pub fn position(&self) -> Position {
+        self.state.position
+    }
+
+    /// A member.
+    pub fn member_of(&self, user: UserId) -> Option<&Arc<Member>> {
+        self.state.guild().ok()?.members.get(&user)
+    }
+
+    /// The ids of all members, rising.
+    pub fn member_ids(&self) -> impl Iterator<Item = UserId> + '_ {
+        let guild = self.state.guild().ok();
+        guild.into_iter().flat_map(|g| g.members.keys().copied())
+    }
+
+    /// The ids of all channels, rising.
+    pub fn channel_ids(&self) -> impl Iterator<Item = ChannelId> + '_ {
+        let guild = self.state.guild().ok();
+        guild.into_iter().flat_map(|g| g.channels.keys().copied())
+    }
+
+    /// What it holds.
+    pub fn figures(&self) -> Figures {
+        let guild = self.state.guild().ok();
+        Figures {
+            members: guild.map_or(0, |guild| guild.members.len()),
+            channels: guild.map_or(0, |guild| guild.channels.len()),
+            roles: guild.map_or(0, |guild| guild.roles.len()),
+            messages: guild.map_or(0, |guild| guild.memory.len()),
+            message_bytes: guild.map_or(0, |guild| guild.memory.bytes()),
+            sessions: self.attached.sessions(),
+            online: self.attached.online_count(),
+            unacknowledged: self.outbox.unacknowledged(),
+            waiting: self.outbox.waiting(),
+            refused: self.outbox.refused(),
+        }
+    }
+
+    /// Records that a node took the guild: the first thing after loading.
+    pub fn claim(&mut self, node: impl Into<String>) {
+        self.emit(Event::Claimed { node: node.into() });
+    }
+
+    /// Does what is asked; the answer is an output.
+    pub fn handle(&mut self, at: &Moment, ticket: Ticket, request: Request) {
+        if self.outbox.is_full(&self.settings) {
+            let outcome = Err(ApiError::UNAVAILABLE);
+            self.outbox.refuse(Output::Reply { ticket, outcome });
+            return;
+        }
+        let outcome = self.execute(at, &request.caller, request.command);
+        let position = self.state.position;
+        self.outbox
+            .push(position, Output::Reply { ticket, outcome });
+    }
+
+    /// Attaches a session; the answer is an output. Attaching a session again only answers again.
+    pub fn attach(&mut self, at: &Moment, attach: &Attach) {
+        let (hub, session) = (attach.hub, attach.session);
+        let answer = |result| Output::Attached {
+            hub,
+            session,
+            result: Box::new(result),
+        };
+        if self.outbox.is_full(&self.settings) {
+            self.outbox.refuse(answer(Err(ApiError::UNAVAILABLE)));
+            return;
+        }
+        let result = self.view_for(at, attach);
+        self.outbox.push(self.state.position, answer(result));
+    }
+
+    /// Forgets a session.
+    pub fn detach(&mut self, _at: &Moment, hub: HubId, session: u64, user: UserId) {
+        if self.attached.detach(hub, session, user) {
+            self.tell_presence(user);
+        }
+    }
+
+    /// Sets the presence of a user with attached sessions; of others it means nothing.
+    pub fn set_presence(&mut self, _at: &Moment, user: UserId, presence: &Presence) {
+        if self.attached.show(user, presence) {
+            self.tell_presence(user);
+        }
+    }
+
+    /// The next append, if none is in flight and there is something to write.
+    pub fn next_batch(&mut self) -> Option<Batch> {
+        self.outbox.next_batch(&self.settings)
+    }
+
+    /// The append in flight is acknowledged; its last record stands at `last`.
+    ///
+    /// Panics where that is not what was asked for.
+    pub fn appended(&mut self, last: Position) {
+        self.outbox.appended(last);
+    }
+
+    /// Takes the outputs that may leave, in order.
+    pub fn outputs(&mut self) -> impl Iterator<Item = Output> + '_ {
+        self.outbox.drain()
+    }
+
+    /// Commands and attachments refused so far because too much was waiting.
+    pub fn refused(&self) -> u64 {
+        self.outbox.refused()
+    }
+
+    /// Ends the core after a failed append. What was ready leaves; every request and attachment
+    /// that still waits is answered UNAVAILABLE; items that wait are gone, nobody has seen them.
+    pub fn give_up(self) -> impl Iterator<Item = Output> {
+        self.outbox.give_up()
+    }
+
+    fn execute(&mut self, at: &Moment, caller: &Caller, command: Command) -> Outcome {
+        match command {
+            Command::CreateMessage(channel, new) => self.create_message(at, caller, channel, *new),
+            Command::GetMessages {
+                channel,
+                page,
+                limit,
+            } => {
+                let guild = self.state.guild()?;
+                let rights = Rights::of(guild, caller, at.now_ms)?;
+                guild.messages_page(&rights, channel, page, limit)
+            }
+            Command::GetMessage(channel, id) => {
+                let guild = self.state.guild()?;
+                let rights = Rights::of(guild, caller, at.now_ms)?;
+                guild.one_message(&rights, channel, id)
+            }
+            Command::EditMessage(channel, id, edit) => {
+                self.edit_message(at, caller, channel, id, *edit)
+            }
+            Command::DeleteMessage(channel, id) => self.delete_message(at, caller, channel, id),
+            Command::BulkDelete(channel, ids) => self.bulk_delete(at, caller, channel, &ids),
+            Command::AddReaction(channel, id, emoji) => {
+                self.add_reaction(at, caller, channel, id, emoji)
+            }
+            Command::RemoveReaction(channel, id, emoji, of) => {
+                self.remove_reaction(at, caller, channel, id, emoji, of)
+            }
+            Command::GetReactions {
+                channel,
+                message,
+                emoji,
+                after,
+                limit,
+            } => {
+                let guild = self.state.guild()?;
+                let rights = Rights::of(guild, caller, at.now_ms)?;
+                guild.reaction_users(&rights, channel, message, &emoji, (after, limit))
+            }
+            Command::Typing(channel) => self.typing(at, caller, channel),
+            other => self.execute_on_guild(at, caller, other),
+        }
+    }
+
+    /// Commands about the guild, its channels, roles and members.
+    fn execute_on_guild(&mut self, at: &Moment, caller: &Caller, command: Command) -> Outcome {
+        match command {
+            Command::CreateGuild(new) => self.create_guild(at, caller, *new),
+            Command::EditGuild(edit) => self.edit_guild(at, caller, *edit),
+            Command::DeleteGuild => self.delete_guild(at, caller),
+            Command::GetGuild { with_counts } => self.get_guild(at, caller, with_counts),
+            Command::GetChannels => self.get_channels(at, caller),
+            Command::GetChannel(id) => self.get_channel(at, caller, id),
+            Command::CreateChannel(new) => self.create_channel(at, caller, *new),
+            Command::EditChannel(id, edit) => self.edit_channel(at, caller, id, *edit),
+            Command::DeleteChannel(id) => self.delete_channel(at, caller, id),
+            Command::SetOverwrite(channel, overwrite) => {
+                self.set_overwrite(at, caller, channel, overwrite)
+            }
+            Command::DeleteOverwrite(channel, id) => self.delete_overwrite(at, caller, channel, id),
+            Command::GetRoles => self.get_roles(at, caller),
+            Command::CreateRole(id, edit) => self.create_role(at, caller, id, *edit),
+            Command::EditRole(id, edit) => self.edit_role(at, caller, id, *edit),
+            Command::DeleteRole(id) => self.delete_role(at, caller, id),
+            Command::GetMembers { after, limit } => self.get_members(at, caller, after, limit),
+            Command::GetMember(user) => self.get_member(at, caller, user),
+            Command::RequestMembers(query) => self.request_members(at, caller, &query),
+            Command::AddMember(new) => self.add_member(at, caller, *new),
+            Command::EditMember(user, edit) => self.edit_member(at, caller, user, *edit),
+            Command::RemoveMember(user) => self.remove_member(at, caller, user),
+            Command::AddMemberRole(user, role) => {
+                self.set_member_role(at, caller, user, role, true)
+            }
+            Command::RemoveMemberRole(user, role) => {
+                self.set_member_role(at, caller, user, role, false)
+            }
+            Command::CreateMessage(..)
+            | Command::EditMessage(..)
+            | Command::DeleteMessage(..)
+            | Command::BulkDelete(..)
+            | Command::GetMessages { .. }
+            | Command::GetMessage(..)
+            | Command::AddReaction(..)
+            | Command::RemoveReaction(..)
+            | Command::GetReactions { .. }
+            | Command::Typing(_) => unreachable!("invariant: dispatched by execute"),
+        }
+    }
+
+    /// Lets an event happen: state, journal and hubs.
+    fn emit(&mut self, event: Event) {
+        let record = record::encode(&event);
+        match &event {
+            Event::MemberLeft { user } => self.attached.forget(user.id),
+            Event::GuildDeleted => self.attached = Attached::default(),
+            _ => {}
+        }
+        let position = self.state.position + 1;
+        let items = self.state.advance(position, event, &self.settings);
+        self.queue(record, items);
+    }
+
+    /// Lets an event happen that is rendered already.
+    fn commit(&mut self, record: Bytes, items: Items, event: Event) {
+        let position = self.state.position + 1;
+        self.state.apply(position, event, &self.settings);
+        self.queue(record, items);
+    }
+
+    fn queue(&mut self, record: Bytes, items: Items) {
+        self.outbox.record(record);
+        let position = self.state.position;
+        for item in items {
+            self.outbox.push(position, Output::Item(item));
+        }
+    }
+
+    fn view_for(&mut self, at: &Moment, attach: &Attach) -> Result<Attachment, ApiError> {
+        let guild = self.state.guild()?;
+        let member = guild.members.get(&attach.user);
+        let member = Arc::clone(member.ok_or(ApiError::UNKNOWN_MEMBER)?);
+        if self.attached.attach(attach) {
+            self.tell_presence(attach.user);
+        }
+        let position = self.state.position;
+        let guild = self.state.guild_mut()?;
+        let large = guild.members.len() > usize::from(attach.large_threshold);
+        let wants = |intent| !guild.direct && !large && attach.intents.contains(intent);
+        let wants_presences = wants(Intents::GUILD_PRESENCES);
+        let wants_members = wants(Intents::GUILD_MEMBERS) || wants_presences;
+        Ok(Attachment {
+            view: guild.view(position, at.now_ms),
+            member,
+            large,
+            members: wants_members.then(|| guild.members_json()),
+            presences: wants_presences.then(|| self.attached.presences_json(guild)),
+        })
+    }
+
+    /// Tells sessions that want presences what a user is shown as now.
+    fn tell_presence(&mut self, user: UserId) {
+        let Ok(guild) = self.state.guild() else {
+            return;
+        };
+        // Direct messages have no presences: friends would, and there are none.
+        if guild.direct || !self.attached.wants_presences() {
+            return;
+        }
+        if let Some(member) = guild.members.get(&user) {
+            let offline = offline();
+            let shown = self.attached.shown(user).unwrap_or(&offline);
+            let item = render::presence_item(guild.settings.id, &member.user, shown);
+            self.outbox.push_now(Output::Item(item));
+        }
+    }
 }

@@ -29,12 +29,17 @@ pub enum Event {
         /// Its channels.
         channels: Vec<Channel>,
         /// Its members; the first is the owner.
-        members: Vec<Member>,
+        members: Vec<Arc<Member>>,
         /// Whether it is a conversation between users (a direct message channel).
         direct: bool,
     },
     /// Its settings changed.
-    GuildUpdated(Box<GuildSettings>),
+    GuildUpdated {
+        /// All of them.
+        settings: Box<GuildSettings>,
+        /// The roles as they were: clients expect them beside the settings.
+        roles: Vec<Role>,
+    },
     /// It was deleted; nothing follows.
     GuildDeleted,
     /// A channel was added.
@@ -53,9 +58,9 @@ pub enum Event {
         role_id: RoleId,
     },
     /// A user became a member.
-    MemberJoined(Box<Member>),
+    MemberJoined(Arc<Member>),
     /// A member's name, roles or time-out changed.
-    MemberUpdated(Box<Member>),
+    MemberUpdated(Arc<Member>),
     /// A user is no longer a member.
     MemberLeft {
         /// The user.
@@ -69,6 +74,9 @@ pub enum Event {
         member: Option<Box<PartialMember>>,
         /// The author's mark on it.
         nonce: Option<Nonce>,
+        /// The message it replies to, as it was then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        referenced: Option<Arc<Message>>,
     },
     /// A message was edited; the whole message as it is now.
     MessageEdited {
@@ -76,6 +84,9 @@ pub enum Event {
         message: Arc<Message>,
         /// The author's membership at that time, if still a member.
         member: Option<Box<PartialMember>>,
+        /// The message it replies to, if that is still known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        referenced: Option<Arc<Message>>,
     },
     /// A message was deleted.
     MessageDeleted {
@@ -100,7 +111,7 @@ pub enum Event {
         /// The author of the message, if known.
         message_author_id: Option<UserId>,
         /// The member who reacted.
-        member: Box<Member>,
+        member: Arc<Member>,
         /// The emoji.
         emoji: Emoji,
     },

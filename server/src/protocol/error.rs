@@ -16,6 +16,9 @@ pub struct ApiError {
     pub message: Cow<'static, str>,
     /// The field at fault, as a dotted path, with what is wrong with it.
     pub field: Option<FieldError>,
+    /// After how many milliseconds trying again may help, where that is known.
+    #[serde(default)]
+    pub retry_after_ms: Option<u64>,
 }
 
 /// Which field of a body is wrong and why.
@@ -50,6 +53,16 @@ api_errors! {
     BULK_DELETE_COUNT = 400, 50_016, "Provided too few or too many messages to delete. Must provide at least 2 and at most 100 messages to delete";
     /// Bulk delete refuses messages older than two weeks.
     BULK_DELETE_TOO_OLD = 400, 50_034, "A message provided was too old to bulk delete";
+    /// The channel does not hold messages.
+    NOT_A_TEXT_CHANNEL = 400, 50_008, "Cannot send messages in a non-text channel";
+    /// Direct message channels cannot be managed.
+    NOT_IN_DIRECT_MESSAGES = 403, 50_003, "Cannot execute action on a DM channel";
+    /// The role cannot be treated so (for instance `@everyone` cannot be removed).
+    INVALID_ROLE = 400, 50_028, "Invalid Role";
+    /// The guild has as many members as it may have.
+    TOO_MANY_MEMBERS = 400, 30_019, "Maximum number of server members reached";
+    /// Replies need READ_MESSAGE_HISTORY.
+    REPLY_NEEDS_HISTORY = 400, 160_002, "Cannot reply without permission to read message history";
     /// The action does not fit this type of channel.
     WRONG_CHANNEL_TYPE = 400, 50_024, "Cannot execute action on this channel type";
     /// The user may not be treated so (for instance the owner cannot be removed).
@@ -116,6 +129,7 @@ impl ApiError {
             code,
             message: Cow::Borrowed(message),
             field: None,
+            retry_after_ms: None,
         }
     }
 
@@ -135,9 +149,22 @@ impl ApiError {
         }
     }
 
-    /// The JSON body: `code`, `message` and, where a field is at fault, Discord's nested `errors`.
+    /// The same error with a time after which trying again may help, in milliseconds.
+    #[must_use]
+    pub fn retry_after(self, ms: u64) -> Self {
+        Self {
+            retry_after_ms: Some(ms),
+            ..self
+        }
+    }
+
+    /// The JSON body: `code`, `message`, where known `retry_after` in seconds and,
+    /// where a field is at fault, Discord's nested `errors`.
     pub fn body(&self) -> serde_json::Value {
         let mut body = serde_json::json!({ "message": self.message, "code": self.code });
+        if let Some(ms) = self.retry_after_ms {
+            body["retry_after"] = (ms as f64 / 1_000.0).into();
+        }
         if let Some(field) = &self.field {
             let leaf = serde_json::json!({
                 "_errors": [{ "code": field.code, "message": field.message }]

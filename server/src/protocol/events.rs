@@ -93,6 +93,21 @@ impl EventName {
         }
     }
 
+    /// The intent a session must have to receive the event of a direct message channel.
+    pub const fn direct_intent(self) -> Intents {
+        match self {
+            Self::MessageCreate
+            | Self::MessageUpdate
+            | Self::MessageDelete
+            | Self::MessageDeleteBulk => Intents::DIRECT_MESSAGES,
+            Self::MessageReactionAdd | Self::MessageReactionRemove => {
+                Intents::DIRECT_MESSAGE_REACTIONS
+            }
+            Self::TypingStart => Intents::DIRECT_MESSAGE_TYPING,
+            other => other.guild_intent(),
+        }
+    }
+
     /// Whether the event is of passing interest: it is not journaled and is the first to be dropped.
     pub const fn is_ephemeral(self) -> bool {
         matches!(self, Self::TypingStart | Self::PresenceUpdate)

@@ -1,4 +1,6 @@
-//! Permission bits.
+//! Permission bits, and what they amount to in a guild and in one of its channels.
+
+mod compute;
 
 use std::fmt;
 use std::ops::{BitAnd, BitOr, BitOrAssign, Sub};
@@ -6,6 +8,10 @@ use std::str::FromStr;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use compute::{
+    Applicable, Scope, base_permissions, channel_permissions, permissions_in, while_timed_out,
+};
 
 /// A set of permission bits; a decimal string on the wire, read from a string or a number.
 ///

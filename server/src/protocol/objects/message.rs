@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::User;
 use super::fixed::{EmptyList, False, Null, Zero};
+use super::{Member, User};
 use crate::protocol::{ChannelId, GuildId, MessageId, RoleId, Timestamp, UserId};
 
 /// A message without what belongs to one recipient or one event.
@@ -94,6 +94,23 @@ pub struct PartialMember {
     /// Until when the member may only read, if so.
     #[serde(default)]
     pub communication_disabled_until: Option<Timestamp>,
+}
+
+impl From<&Member> for PartialMember {
+    fn from(member: &Member) -> Self {
+        Self {
+            nick: member.nick.clone(),
+            avatar: Null,
+            roles: member.roles.clone(),
+            joined_at: member.joined_at,
+            premium_since: Null,
+            deaf: False,
+            mute: False,
+            flags: Zero,
+            pending: False,
+            communication_disabled_until: member.communication_disabled_until,
+        }
+    }
 }
 
 /// A client's mark on a message that it creates: a string or a number, echoed as it came.

@@ -3,9 +3,8 @@
 //! The order in which roles and overwrites apply, the implicit denials and the rule for members
 //! that are timed out are those of the official documentation, topics/permissions.
 
-pub use crate::protocol::Permissions;
 use crate::protocol::objects::{Overwrite, OverwriteType};
-use crate::protocol::{RoleId, UserId};
+use crate::protocol::{GuildId, Permissions, RoleId, UserId};
 
 /// Denied along with [`Permissions::SEND_MESSAGES`], because they say how one may send.
 const NEED_SEND_MESSAGES: Permissions = Permissions::MENTION_EVERYONE
@@ -128,6 +127,22 @@ pub fn channel_permissions(
         granted = granted - NEED_SEND_MESSAGES;
     }
     granted
+}
+
+/// What a member may do in a channel of `guild` with these overwrites; see
+/// [`channel_permissions`].
+pub fn permissions_in(
+    base: Permissions,
+    timed_out: bool,
+    guild: GuildId,
+    user: UserId,
+    roles: &[RoleId],
+    overwrites: &[Overwrite],
+) -> Permissions {
+    let applicable = overwrites
+        .iter()
+        .filter_map(|overwrite| Applicable::to_member(overwrite, guild.everyone(), user, roles));
+    channel_permissions(base, timed_out, applicable)
 }
 
 #[cfg(test)]

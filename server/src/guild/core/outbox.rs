@@ -1,0 +1,193 @@
+//! What leaves the guild, and when.
+//!
+//! *Invariant I2*: an output waits behind the journal position that it depends on until that is
+//! acknowledged. Positions rise, so waiting outputs leave in the order they came.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::limits::CoreSettings;
+use super::{Batch, Output};
+use crate::fanout::Item;
+use crate::guild::command::Reply;
+use crate::protocol::{ApiError, Position};
+
+/// Records on their way to the journal, and outputs on their way out.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// Up to here the journal has confirmed.
+    acknowledged: Position,
+    /// The last position of the append in flight.
+    in_flight: Option<Position>,
+    /// Bytes of the append in flight.
+    in_flight_bytes: usize,
+    /// Records after the append in flight.
+    pending: VecDeque<Bytes>,
+    pending_bytes: usize,
+    /// Outputs by rising position that they wait for.
+    waiting: VecDeque<(Position, Output)>,
+    waiting_bytes: usize,
+    /// Outputs that may leave; the actor takes them after each input.
+    ready: VecDeque<Output>,
+    refused: u64,
+}
+
+impl Outbox {
+    /// Starts after a replay up to `position`: everything until there is in the journal.
+    pub(super) fn replayed_to(&mut self, position: Position) {
+        debug_assert!(self.is_idle(), "replay happens before anything new");
+        self.acknowledged = position;
+    }
+
+    /// Whether all records are acknowledged.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && self.pending.is_empty()
+    }
+
+    /// Queues a record for the journal.
+    pub(super) fn record(&mut self, record: Bytes) {
+        self.pending_bytes += record.len();
+        self.pending.push_back(record);
+    }
+
+    /// Queues an output that depends on `position`.
+    pub(super) fn push(&mut self, position: Position, output: Output) {
+        if position <= self.acknowledged {
+            self.ready.push_back(output);
+        } else {
+            self.waiting_bytes += weight(&output);
+            self.waiting.push_back((position, output));
+        }
+    }
+
+    /// Queues an output that depends on no record.
+    pub(super) fn push_now(&mut self, output: Output) {
+        self.ready.push_back(output);
+    }
+
+    /// Whether new commands must be refused.
+    pub(super) fn is_full(&self, limits: &CoreSettings) -> bool {
+        self.unacknowledged() >= limits.max_pending_records
+            || self.pending_bytes + self.in_flight_bytes >= limits.max_pending_bytes
+            || self.waiting.len() >= limits.max_waiting
+            || self.waiting_bytes >= limits.max_waiting_bytes
+    }
+
+    /// Counts a refused command.
+    pub(super) fn refuse(&mut self, output: Output) {
+        self.refused += 1;
+        self.ready.push_back(output);
+    }
+
+    /// Commands refused so far.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Records that the journal has not acknowledged.
+    pub(super) fn unacknowledged(&self) -> usize {
+        let in_flight = self
+            .in_flight
+            .map_or(0, |last| (last - self.acknowledged) as usize);
+        in_flight + self.pending.len()
+    }
+
+    /// Outputs that wait for an acknowledgement.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The next append, if none is in flight and there is something to write.
+    pub(super) fn next_batch(&mut self, limits: &CoreSettings) -> Option<Batch> {
+        if self.in_flight.is_some() || self.pending.is_empty() {
+            return None;
+        }
+        let mut bytes = 0;
+        let count = self
+            .pending
+            .iter()
+            .take(limits.max_batch_records)
+            .take_while(|record| {
+                bytes += record.len();
+                bytes <= limits.max_batch_bytes
+            })
+            .count()
+            .max(1);
+        let records: Vec<Bytes> = self.pending.drain(..count).collect();
+        self.in_flight_bytes = records.iter().map(Bytes::len).sum();
+        self.pending_bytes -= self.in_flight_bytes;
+        self.in_flight = Some(self.acknowledged + count as Position);
+        Some(Batch {
+            expected: self.acknowledged,
+            records,
+        })
+    }
+
+    /// The append in flight is done; its last record stands at `last`.
+    ///
+    /// Panics where the journal says something else than what was asked for: the guild is then
+    /// rebuilt from it.
+    pub(super) fn appended(&mut self, last: Position) {
+        assert_eq!(
+            self.in_flight.take(),
+            Some(last),
+            "invariant: an acknowledgement is for the append in flight"
+        );
+        self.in_flight_bytes = 0;
+        self.acknowledged = last;
+        while self
+            .waiting
+            .front()
+            .is_some_and(|(position, _)| *position <= last)
+        {
+            if let Some((_, output)) = self.waiting.pop_front() {
+                self.waiting_bytes -= weight(&output);
+                self.ready.push_back(output);
+            }
+        }
+    }
+
+    /// Takes the outputs that may leave.
+    pub(super) fn drain(&mut self) -> std::collections::vec_deque::Drain<'_, Output> {
+        self.ready.drain(..)
+    }
+
+    /// Everything that was asked and will not be answered, because the guild gives up: requests and
+    /// attachments, each with UNAVAILABLE.
+    pub(super) fn give_up(self) -> impl Iterator<Item = Output> {
+        let waiting = self
+            .waiting
+            .into_iter()
+            .filter_map(|(_, output)| match output {
+                Output::Reply { ticket, .. } => Some(Output::Reply {
+                    ticket,
+                    outcome: Err(ApiError::UNAVAILABLE),
+                }),
+                Output::Attached { hub, session, .. } => Some(Output::Attached {
+                    hub,
+                    session,
+                    result: Box::new(Err(ApiError::UNAVAILABLE)),
+                }),
+                Output::Item(_) => None,
+            });
+        self.ready.into_iter().chain(waiting)
+    }
+}
+
+/// Bytes that an output holds on to.
+fn weight(output: &Output) -> usize {
+    let payload = match output {
+        Output::Reply {
+            outcome: Ok(Reply::Json(body)),
+            ..
+        } => body.len(),
+        Output::Reply {
+            outcome: Ok(Reply::Members { members, .. }),
+            ..
+        } => members.len() * size_of::<usize>(),
+        Output::Item(Item::Dispatch(dispatch)) => dispatch.body.len(),
+        _ => 0,
+    };
+    size_of::<Output>() + payload
+}

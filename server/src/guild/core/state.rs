@@ -1,0 +1,230 @@
+//! The durable state of a guild: the fold of its journal.
+//!
+//! *Invariant I9*: [`State::apply`] depends on nothing but the state, the event and the settings, so
+//! that every replay ends in the same state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::limits::CoreSettings;
+use super::memory::{MessageMemory, Remembered};
+use super::nonces::{NonceKey, Nonces, Used};
+use super::slow_mode::SlowMode;
+use super::table::Tables;
+use crate::guild::event::Event;
+use crate::protocol::objects::{Channel, GuildSettings, Member, Message, Nonce, Role};
+use crate::protocol::{ApiError, ChannelId, GuildId, MessageId, Position, RoleId, UserId};
+
+/// A guild at one position of its journal.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) id: GuildId,
+    /// The last record that is in the state.
+    pub(super) position: Position,
+    pub(super) life: Life,
+}
+
+/// Whether there is a guild.
+#[derive(Debug)]
+pub(super) enum Life {
+    /// Never made.
+    Unborn,
+    /// It is there.
+    Alive(Box<Guild>),
+    /// Made and deleted; nothing can follow.
+    Deleted,
+}
+
+/// A guild that exists.
+#[derive(Debug)]
+pub(super) struct Guild {
+    pub(super) settings: GuildSettings,
+    /// Whether it is a conversation between users.
+    pub(super) direct: bool,
+    pub(super) roles: BTreeMap<RoleId, Role>,
+    pub(super) channels: BTreeMap<ChannelId, Channel>,
+    pub(super) members: BTreeMap<UserId, Arc<Member>>,
+    /// The highest message id given so far.
+    pub(super) last_message_id: MessageId,
+    pub(super) memory: MessageMemory,
+    pub(super) nonces: Nonces,
+    pub(super) slow_mode: SlowMode,
+    /// What is derived from the rest for sessions and hubs; made when asked for.
+    pub(super) tables: Tables,
+}
+
+impl State {
+    /// The state before the first record.
+    pub(super) fn new(id: GuildId) -> Self {
+        Self {
+            id,
+            position: 0,
+            life: Life::Unborn,
+        }
+    }
+
+    /// The guild, or UNKNOWN_GUILD.
+    pub(super) fn guild(&self) -> Result<&Guild, ApiError> {
+        match &self.life {
+            Life::Alive(guild) => Ok(guild),
+            Life::Unborn | Life::Deleted => Err(ApiError::UNKNOWN_GUILD),
+        }
+    }
+
+    /// The guild, or UNKNOWN_GUILD.
+    pub(super) fn guild_mut(&mut self) -> Result<&mut Guild, ApiError> {
+        match &mut self.life {
+            Life::Alive(guild) => Ok(guild),
+            Life::Unborn | Life::Deleted => Err(ApiError::UNKNOWN_GUILD),
+        }
+    }
+
+    /// Takes in the record at `position`, which follows the last one.
+    pub(super) fn apply(&mut self, position: Position, event: Event, limits: &CoreSettings) {
+        assert_eq!(
+            position,
+            self.position + 1,
+            "invariant: journal positions are dense"
+        );
+        self.position = position;
+        match event {
+            Event::Claimed { .. } => {}
+            Event::GuildCreated {
+                settings,
+                roles,
+                channels,
+                members,
+                direct,
+            } => {
+                self.life = Life::Alive(Box::new(Guild {
+                    settings: *settings,
+                    direct,
+                    roles: roles.into_iter().map(|role| (role.id, role)).collect(),
+                    channels: channels.into_iter().map(|c| (c.id, c)).collect(),
+                    members: members.into_iter().map(|m| (m.user.id, m)).collect(),
+                    last_message_id: MessageId::new(0),
+                    memory: MessageMemory::default(),
+                    nonces: Nonces::default(),
+                    slow_mode: SlowMode::default(),
+                    tables: Tables::default(),
+                }));
+            }
+            Event::GuildDeleted => self.life = Life::Deleted,
+            other => {
+                if let Life::Alive(guild) = &mut self.life {
+                    guild.apply(other, limits);
+                }
+            }
+        }
+    }
+}
+
+impl Guild {
+    fn apply(&mut self, event: Event, limits: &CoreSettings) {
+        self.tables.invalidate(&event);
+        match event {
+            Event::Claimed { .. } | Event::GuildCreated { .. } | Event::GuildDeleted => {}
+            Event::GuildUpdated { settings, .. } => self.settings = *settings,
+            Event::ChannelCreated(channel) | Event::ChannelUpdated(channel) => {
+                self.put_channel(*channel);
+            }
+            Event::ChannelDeleted(channel) => self.remove_channel(channel.id),
+            Event::RoleCreated(role) | Event::RoleUpdated(role) => {
+                self.roles.insert(role.id, *role);
+            }
+            Event::RoleDeleted { role_id } => self.remove_role(role_id),
+            Event::MemberJoined(member) | Event::MemberUpdated(member) => {
+                self.members.insert(member.user.id, member);
+            }
+            Event::MemberLeft { user } => {
+                self.members.remove(&user.id);
+            }
+            Event::MessageCreated { message, nonce, .. } => {
+                self.add_message(message, nonce, limits);
+            }
+            Event::MessageEdited { message, .. } => self.memory.replace(message),
+            Event::MessageDeleted { message_id, .. } => self.memory.remove(message_id),
+            Event::MessagesDeleted { message_ids, .. } => {
+                for id in message_ids {
+                    self.memory.remove(id);
+                }
+            }
+            Event::ReactionAdded {
+                message_id,
+                member,
+                emoji,
+                ..
+            } => self.memory.react(message_id, emoji, member.user.id),
+            Event::ReactionRemoved {
+                message_id,
+                user_id,
+                emoji,
+                ..
+            } => self.memory.unreact(message_id, &emoji, user_id),
+        }
+    }
+
+    fn add_message(&mut self, message: Arc<Message>, nonce: Option<Nonce>, limits: &CoreSettings) {
+        let at_ms = message.timestamp.unix_ms();
+        let (author, channel_id) = (message.author.id, message.channel_id);
+        self.last_message_id = self.last_message_id.max(message.id);
+        if let Some(channel) = self.channels.get_mut(&channel_id) {
+            channel.last_message_id = Some(message.id);
+            if channel.rate_limit_per_user > 0 && !message.author.bot {
+                self.slow_mode
+                    .sent(channel_id, channel.rate_limit_per_user, author, at_ms);
+            }
+        }
+        if let Some(nonce) = nonce {
+            let used = Used {
+                key: Arc::new(NonceKey {
+                    author,
+                    channel: channel_id,
+                    nonce,
+                }),
+                message: message.id,
+                at_ms,
+            };
+            self.nonces.remember(used, limits);
+        }
+        let entry = Remembered {
+            message,
+            reactions: Vec::new(),
+        };
+        self.memory.insert(entry, limits);
+    }
+
+    fn put_channel(&mut self, mut channel: Channel) {
+        // Messages go on while an edit is on its way: the newest one is what the state knows.
+        if let Some(before) = self.channels.get(&channel.id) {
+            channel.last_message_id = before.last_message_id;
+        }
+        if channel.rate_limit_per_user == 0 {
+            self.slow_mode.forget(channel.id);
+        }
+        self.channels.insert(channel.id, channel);
+    }
+
+    fn remove_channel(&mut self, id: ChannelId) {
+        self.channels.remove(&id);
+        self.memory.remove_channel(id);
+        self.slow_mode.forget(id);
+        if self.settings.system_channel_id == Some(id) {
+            self.settings.system_channel_id = None;
+        }
+    }
+
+    fn remove_role(&mut self, id: RoleId) {
+        self.roles.remove(&id);
+        for member in self.members.values_mut() {
+            if member.roles.contains(&id) {
+                Arc::make_mut(member).roles.retain(|role| *role != id);
+            }
+        }
+        for channel in self.channels.values_mut() {
+            channel
+                .permission_overwrites
+                .retain(|overwrite| !overwrite.is_for_role(id));
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The guild from outside: commands in, records and outputs out.
+
+mod attach;
+mod messages;
+mod pipeline;
+mod world;
