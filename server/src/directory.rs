@@ -78,6 +78,12 @@ pub trait Directory: Send + Sync + 'static {
     fn sizes(&self) -> DirectorySizes;
 }
 
+/// The account of a user whom nobody has heard of: operators sign tokens for users of their own.
+pub fn unknown_user(id: UserId, bot: bool) -> Arc<User> {
+    let kind = if bot { "bot" } else { "user" };
+    Arc::new(User::new(id, format!("{kind}-{id}"), bot))
+}
+
 /// How much a directory holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DirectorySizes {

@@ -2,11 +2,18 @@
 
 pub mod channel_set;
 pub mod envelope;
+pub mod guild_create;
 pub mod item;
+pub mod lane;
+pub mod mail;
+pub mod outbox;
+pub mod room;
 pub mod view;
 pub mod visibility;
 
 pub use channel_set::ChannelSet;
 pub use item::{Audience, Dispatch, Item};
+pub use mail::HubId;
+pub use room::{Deliver, Room, SessionKey};
 pub use view::{Attachment, GuildView};
 pub use visibility::{Visibility, VisibleChannel};

@@ -1,6 +1,11 @@
 //! Guilds: the pure core of one, the actor around it, and what finds and runs them.
 
+pub mod actor;
 pub mod command;
 pub mod core;
 pub mod event;
+pub mod executors;
+mod recent;
+pub mod registry;
 pub mod router;
+pub mod stats;

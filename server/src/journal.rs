@@ -3,6 +3,12 @@
 //! A guild's log is a sequence of records with positions 1, 2, 3 … without gaps. The log is the
 //! lock: an append names the position it expects, and fails where another writer was first (I1).
 
+#[cfg(test)]
+pub(crate) mod conformance;
+pub mod memory;
+
+pub use memory::MemoryJournal;
+
 use std::future::Future;
 use std::pin::Pin;
 

@@ -2,23 +2,27 @@
 //!
 //! The rooms of the house, lowest first; imports run downwards only:
 //!
-//! * [`protocol`] — the wire: ids, opcodes, close codes, intents, objects, envelopes. No I/O.
+//! * [`protocol`] — the wire: ids, opcodes, close codes, intents, objects. No I/O.
 //! * [`placement`] — the consistent-hash ring that decides which node owns a guild. Pure.
-//! * [`config`] — every setting; [`cli`] — the command line.
-//! * [`auth`] — tokens, rate limits.
+//! * [`clock`] — the one place that asks the system for the time.
+//! * [`auth`] — tokens and rate limits.
 //! * [`counters`] — the figures every room counts into.
+//! * [`config`], [`cli`] — settings and the command line.
 //! * [`supervision`] — bounded mail between actors.
 //! * [`journal`] — the contract of the per-guild log and its implementations.
 //! * [`directory`] — users, memberships and which guild a channel belongs to.
-//! * [`fanout`] — what a guild hands to the hubs, and the lanes of the connections.
+//! * [`fanout`] — what a guild hands to the hubs, rooms, outboxes and lanes.
 //! * [`guild`] — the guild: pure core, actor, registry, executors, router.
-//! * [`session`] — identify, heartbeat, resume; the hub and the sockets.
+//! * [`session`] — identify, heartbeat, resume; the workers and their sockets.
 //! * [`api`] — the REST subset.
+//! * [`web`] — the browser chat page.
 //! * [`admin`] — what the operator sees. It looks at everything and nothing looks at it.
 //! * [`app`] — settings → build → run → drain.
 
+//pub mod api;
 pub mod auth;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod directory;
@@ -27,3 +31,5 @@ pub mod guild;
 pub mod journal;
 pub mod placement;
 pub mod protocol;
+pub mod session;
+pub mod supervision;

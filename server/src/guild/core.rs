@@ -56,7 +56,7 @@ use self::rights::Rights;
 use self::state::{Life, State};
 use super::command::{Caller, Command, Outcome, Request};
 use super::event::Event;
-use crate::fanout::{Attachment, Item};
+use crate::fanout::{Attachment, HubId, Item};
 use crate::protocol::objects::{Member, Presence};
 use crate::protocol::{ApiError, ChannelId, GuildId, Intents, MessageId, Position, UserId};
 
@@ -71,10 +71,6 @@ pub struct Moment {
 
 /// Names a request until it is answered; chosen by the actor.
 pub type Ticket = u64;
-
-/// Names a hub of this or another node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HubId(pub u32);
 
 /// A session to be attached to the guild.
 #[derive(Debug, Clone)]
@@ -217,6 +213,21 @@ impl GuildCore {
     /// The position of the newest record, acknowledged or not.
     pub fn position(&self) -> Position {
         self.state.position
+    }
+
+    /// The position of the last acknowledged record.
+    pub fn acknowledged(&self) -> Position {
+        self.outbox.acknowledged()
+    }
+
+    /// Whether nothing waits for an acknowledgement.
+    pub fn is_settled(&self) -> bool {
+        self.outbox.is_idle() && self.outbox.waiting() == 0
+    }
+
+    /// Attached sessions of a hub.
+    pub fn sessions_on(&self, hub: HubId) -> usize {
+        self.attached.sessions_on(hub)
     }
 
     /// A member.

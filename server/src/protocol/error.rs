@@ -79,6 +79,10 @@ api_errors! {
     UNKNOWN_EMOJI = 400, 10_014, "Unknown Emoji";
     /// Uploads are not served.
     UPLOADS_REFUSED = 400, 50_035, "File uploads are not supported by this server";
+    /// The request for a WebSocket is not one.
+    BAD_UPGRADE = 400, 0, "400: Bad Request";
+    /// Only JSON is spoken over the gateway.
+    BAD_ENCODING = 400, 0, "encoding must be json";
     /// No token, or one that is not valid.
     UNAUTHORIZED = 401, 0, "401: Unauthorized";
     /// The guild or channel is there, but not for this user.

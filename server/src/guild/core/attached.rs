@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 
 use super::render::write_presence;
 use super::state::Guild;
-use super::{Attach, HubId, json};
+use super::{Attach, json};
+use crate::fanout::HubId;
 use crate::protocol::objects::{Presence, Status};
 use crate::protocol::{Intents, UserId};
 
@@ -147,6 +148,11 @@ impl Attached {
     /// Attached sessions.
     pub(super) fn sessions(&self) -> usize {
         self.hubs.values().map(|hub| hub.sessions).sum()
+    }
+
+    /// Attached sessions of a hub.
+    pub(super) fn sessions_on(&self, hub: HubId) -> usize {
+        self.hubs.get(&hub).map_or(0, |hub| hub.sessions)
     }
 
     fn leave_hub(&mut self, hub: HubId) {

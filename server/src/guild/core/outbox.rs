@@ -93,6 +93,11 @@ impl Outbox {
         in_flight + self.pending.len()
     }
 
+    /// The position of the last acknowledged record.
+    pub(super) fn acknowledged(&self) -> Position {
+        self.acknowledged
+    }
+
     /// Outputs that wait for an acknowledgement.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()

@@ -1,0 +1,400 @@
+//! The whole node: settings → build → run → drain.
+
+mod demo;
+mod listener;
+mod views;
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_server::ServerHandle;
+
+pub use demo::Demo;
+
+use crate::admin;
+use crate::api;
+use crate::auth::rate_limit::{Quota, UpgradeGate, UpgradeSettings};
+use crate::auth::tokens::TokenSigner;
+use crate::config::{Config, PublicUrl};
+use crate::counters::Counters;
+use crate::directory::Directory;
+use crate::directory::memory::MemoryDirectory;
+use crate::fanout::mail::HubLinks;
+use crate::fanout::outbox::OutboxBounds;
+use crate::guild::actor::GuildTools;
+use crate::guild::executors::Executors;
+use crate::guild::registry::Registry;
+use crate::guild::router::Router;
+use crate::journal::MemoryJournal;
+use crate::placement::{
+    Generation, Member, Overrides, Placement, PlacementHandle, Ring, RingSettings,
+};
+use crate::protocol::ids::SnowflakeSource;
+use crate::protocol::{GuildId, UserId};
+use crate::session::core::Patience;
+use crate::session::links::{HubMail, WorkerLinks};
+use crate::session::settings::GatewaySettings;
+use crate::session::shared::SessionShared;
+use crate::supervision::mail::MailBounds;
+
+/// File of the guilds' logs in the data directory.
+const JOURNAL_FILE: &str = "journal";
+/// File of the directory in the data directory.
+const DIRECTORY_FILE: &str = "directory";
+/// How long a socket may take nothing of what is written to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client may take to answer a close frame.
+const CLOSING_MS: u64 = 5_000;
+/// How long open REST requests may take at a stop, in seconds.
+const REST_GRACE_S: u64 = 5;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Kept data cannot be read or written.
+    #[error("{path}: {error}")]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        error: String,
+    },
+    /// A secret cannot be used.
+    #[error("{0}")]
+    Secret(String),
+    /// The ring cannot be built from the settings.
+    #[error("placement: {0}")]
+    Placement(String),
+    /// The demo guild cannot be made.
+    #[error("demo: {0}")]
+    Demo(String),
+}
+
+/// A node that is built and listens, and does not serve yet.
+pub struct App {
+    config: Config,
+    main: TcpListener,
+    admin: TcpListener,
+    public: PublicUrl,
+    journal: MemoryJournal,
+    directory: Arc<MemoryDirectory>,
+    ids: Arc<SnowflakeSource>,
+    tokens: TokenSigner,
+    admin_token: crate::config::Secret,
+    registry: Registry,
+    router: Router,
+    shared: SessionShared,
+    placement: PlacementHandle,
+    ready: Arc<AtomicBool>,
+}
+
+impl App {
+    /// Builds a node and binds its listeners. Call it inside an actix system; it blocks on the
+    /// disk.
+    pub fn build(config: Config) -> Result<Self, StartError> {
+        let dir = config.store.dir.clone();
+        std::fs::create_dir_all(&dir).map_err(|error| data_error(&dir, &error))?;
+        let main = bind(SocketAddr::new(config.listen.host, config.listen.port), &config)?;
+        let admin = bind(SocketAddr::new(config.admin.host, config.admin.port), &config)?;
+        let bound = local_addr(&main)?;
+        let public =
+            config.listen.public_url.clone().unwrap_or_else(|| PublicUrl::of_listener(bound));
+        let secret = config.auth_secret().map_err(|error| StartError::Secret(error.to_string()))?;
+        let tokens = TokenSigner::new(secret.reveal().as_bytes())
+            .map_err(|error| StartError::Secret(error.to_string()))?;
+        let admin_token =
+            config.admin_token().map_err(|error| StartError::Secret(error.to_string()))?;
+        let path = dir.join(JOURNAL_FILE);
+        let journal = MemoryJournal::load(&path).map_err(|error| data_error(&path, &error))?;
+        let path = dir.join(DIRECTORY_FILE);
+        let directory =
+            Arc::new(MemoryDirectory::load(&path).map_err(|error| data_error(&path, &error))?);
+        let counters = Arc::new(Counters::default());
+        let ids = Arc::new(SnowflakeSource::new(config.node.number));
+        let links = WorkerLinks::default();
+        let placement = PlacementHandle::new(placement_of(&config)?);
+        let registry = registry_of(&config, &journal, &ids, &links.guild_side, &counters);
+        let router = Router::new(
+            placement.clone(),
+            config.node.name.clone(),
+            registry.clone(),
+            Duration::from_millis(config.guild.request_timeout_ms),
+        );
+        let shared = SessionShared {
+            router: router.clone(),
+            directory: Arc::clone(&directory) as Arc<dyn Directory>,
+            tokens: Arc::new(tokens.clone()),
+            links,
+            settings: Arc::new(gateway_settings(&config, &public)),
+            gate: Arc::new(UpgradeGate::new(upgrade_settings(&config))),
+            counters,
+        };
+        let ready = Arc::new(AtomicBool::new(false));
+        Ok(Self {
+            config,
+            main,
+            admin,
+            public,
+            journal,
+            directory,
+            ids,
+            tokens,
+            admin_token,
+            registry,
+            router,
+            shared,
+            placement,
+            ready,
+        })
+    }
+
+    /// Where clients reach the node.
+    pub const fn public_url(&self) -> &PublicUrl {
+        &self.public
+    }
+
+    /// The address of the main listener.
+    pub fn address(&self) -> Result<SocketAddr, StartError> {
+        local_addr(&self.main)
+    }
+
+    /// The address of the admin listener.
+    pub fn admin_address(&self) -> Result<SocketAddr, StartError> {
+        local_addr(&self.admin)
+    }
+
+    /// The operator's token.
+    pub fn admin_token(&self) -> &str {
+        self.admin_token.reveal()
+    }
+
+    /// Makes the demo guild, or finds it where the data directory has it already.
+    pub async fn demo(&self) -> Result<Demo, StartError> {
+        demo::prepare(self).await
+    }
+
+    /// Serves until `stop` is done, then drains: clients are asked to resume elsewhere, open
+    /// requests finish, and what is kept is written. The demo is what the chat page may show.
+    pub async fn run(
+        self,
+        demo: Option<Demo>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), StartError> {
+        let context = Arc::new(api::Context::new(
+            self.router.clone(),
+            Arc::clone(&self.directory) as Arc<dyn Directory>,
+            Arc::clone(&self.ids),
+            self.tokens.clone(),
+            Arc::new(JoinNotices(self.shared.links.guild_side.clone())),
+            &self.public.gateway(),
+            api_settings(&self.config),
+        ));
+        let main = listener::main(
+            self.main,
+            self.config.node.workers,
+            &self.shared,
+            &context,
+            demo.as_ref(),
+        );
+        let view = views::NodeView::new(
+            &self.config,
+            self.placement,
+            self.registry.clone(),
+            self.shared.clone(),
+            Arc::clone(&self.ready),
+        );
+        let admin = listener::admin(self.admin, admin::Admin {
+            view: Arc::new(view),
+            router: self.router,
+            directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
+            ids: self.ids,
+            tokens: self.tokens,
+            joined: joined_closure(self.shared.links.guild_side.clone()),
+            counters: Arc::clone(&self.shared.counters),
+            token: self.admin_token,
+            open_metrics: self.config.admin.open_metrics,
+        });
+        let (main, admin) = match (main, admin) {
+            (Ok(main), Ok(admin)) => (main, admin),
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
+        let (main_handle, admin_handle) = (main.handle(), admin.handle());
+        let main = actix_rt::spawn(main);
+        let admin = actix_rt::spawn(admin);
+        self.ready.store(true, Ordering::Release);
+        stop.await;
+        self.ready.store(false, Ordering::Release);
+        drain(&self.shared, &main_handle, &self.config).await;
+        admin_handle.stop(false).await;
+        // Both have ended; how they ended was logged by them.
+        let _ = (main.await, admin.await);
+        self.registry.executors().stop();
+        keep(&self.config.store.dir, &self.journal, &self.directory)
+    }
+}
+
+/// Asks every client to resume elsewhere, waits a little, closes what is left, stops accepting.
+async fn drain(shared: &SessionShared, main: &ServerHandle, config: &Config) {
+    tracing::info!(sessions = shared.links.sessions(), "draining");
+    shared.links.post_all(|| HubMail::Reconnect);
+    let grace = Duration::from_millis(config.gateway.reconnect_grace_ms);
+    let end = tokio::time::Instant::now() + grace;
+    while shared.links.connections() > 0 && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    shared.links.post_all(|| HubMail::CloseAll);
+    let end = tokio::time::Instant::now() + Duration::from_millis(500);
+    while shared.links.connections() > 0 && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    main.stop(true).await;
+}
+
+/// Writes what has to be there at the next start.
+fn keep(dir: &Path, journal: &MemoryJournal, directory: &MemoryDirectory) -> Result<(), StartError> {
+    let path = dir.join(JOURNAL_FILE);
+    journal.save(&path).map_err(|error| data_error(&path, &error))?;
+    let path = dir.join(DIRECTORY_FILE);
+    directory.save(&path).map_err(|error| data_error(&path, &error))
+}
+
+/// Tells live sessions of new memberships.
+struct JoinNotices(HubLinks);
+
+impl api::SessionNotices for JoinNotices {
+    fn joined(&self, user: UserId, guild: GuildId) {
+        self.0.joined(user, guild);
+    }
+}
+
+fn joined_closure(links: HubLinks) -> Arc<dyn Fn(UserId, GuildId) + Send + Sync> {
+    Arc::new(move |user, guild| links.joined(user, guild))
+}
+
+fn data_error(path: &Path, error: &dyn std::fmt::Display) -> StartError {
+    StartError::Data { path: path.to_owned(), error: error.to_string() }
+}
+
+fn bind(address: SocketAddr, config: &Config) -> Result<TcpListener, StartError> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let listen = || {
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(config.listen.backlog).unwrap_or(i32::MAX))?;
+        Ok(socket.into())
+    };
+    listen().map_err(|error| StartError::Bind { address, error })
+}
+
+fn local_addr(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|error| StartError::Bind { address: unspecified, error })
+}
+
+fn placement_of(config: &Config) -> Result<Placement, StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError::Placement(error.to_string());
+    let name = config.node.name.clone();
+    let weight = config.placement.weights.get(&name);
+    let member = weight.map_or_else(
+        || Member::new(name.clone()),
+        |weight| Member::weighted(name.clone(), *weight),
+    );
+    let settings = RingSettings { virtual_nodes: config.placement.virtual_nodes };
+    let ring = Ring::build([member], settings).map_err(|error| failed(&error))?;
+    let mut overrides = Overrides::new();
+    for (guild, node) in &config.placement.overrides {
+        overrides.pin(guild.get(), node.clone()).map_err(|error| failed(&error))?;
+    }
+    Ok(Placement::new(ring, overrides, Generation(1)))
+}
+
+fn registry_of(
+    config: &Config,
+    journal: &MemoryJournal,
+    ids: &Arc<SnowflakeSource>,
+    hubs: &HubLinks,
+    counters: &Arc<Counters>,
+) -> Registry {
+    let tools = GuildTools {
+        journal: Arc::new(journal.clone()),
+        ids: Arc::clone(ids),
+        hubs: hubs.clone(),
+        node: config.node.name.as_str().into(),
+        counters: Arc::clone(counters),
+    };
+    let bounds = MailBounds {
+        count: config.guild.mailbox_max_requests,
+        bytes: config.guild.mailbox_max_bytes,
+    };
+    Registry::new(Executors::start(config.node.executors), tools, bounds)
+}
+
+fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySettings {
+    let gateway = &config.gateway;
+    GatewaySettings {
+        url: public.gateway(),
+        heartbeat_interval_ms: gateway.heartbeat_interval_ms,
+        patience: Patience {
+            heartbeat_ms: 2 * gateway.heartbeat_interval_ms,
+            identify_ms: gateway.identify_timeout_s * 1_000,
+            silent_ms: gateway.silent_timeout_s * 1_000,
+            closing_ms: CLOSING_MS,
+        },
+        resume_window: Duration::from_secs(gateway.resume_window_s),
+        outbox: OutboxBounds {
+            pending_count: gateway.lane_max_frames,
+            pending_bytes: gateway.lane_max_bytes,
+            total_count: gateway.lane_max_frames + gateway.replay_max_events,
+            total_bytes: gateway.lane_max_bytes + gateway.replay_max_bytes,
+        },
+        max_connections: gateway.max_sessions.div_ceil(config.node.workers),
+        write_timeout: WRITE_TIMEOUT,
+    }
+}
+
+fn upgrade_settings(config: &Config) -> UpgradeSettings {
+    let limits = &config.limits;
+    let rate = limits.upgrades_per_address_per_second;
+    let period = Duration::from_secs_f64(f64::from(limits.upgrades_burst) / f64::from(rate));
+    let default = UpgradeSettings::default();
+    UpgradeSettings {
+        quota: Quota::new(limits.upgrades_burst, period).unwrap_or(default.quota),
+        longest: Duration::from_millis(limits.upgrade_hold_max_ms),
+        max_held: limits.upgrades_held_max,
+        ..default
+    }
+}
+
+fn api_settings(config: &Config) -> api::Settings {
+    let default = api::Settings::default();
+    api::Settings {
+        max_body: config.limits.body_max_bytes,
+        create_message: Quota::per_second(config.limits.messages_per_second),
+        rest_limits: crate::auth::rate_limit::RestSettings {
+            global: Quota::per_second(config.limits.rest_per_second),
+            ..default.rest_limits
+        },
+        ..default
+    }
+}
+
+/// How long open REST requests may take at a stop.
+pub(crate) const fn rest_grace_s() -> u64 {
+    REST_GRACE_S
+}

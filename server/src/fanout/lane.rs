@@ -1,0 +1,387 @@
+//! A connection's way out: control frames first, then the session's events, all that is pending in
+//! one write.
+//!
+//! A lane owns nothing while there is nothing to write: frames are put together in a scratch
+//! buffer of the worker, and only what the socket did not take is kept.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::envelope;
+use super::outbox::Outbox;
+use crate::protocol::CloseCode;
+use crate::protocol::compression::ZlibStream;
+
+/// Most bytes put together for one write; a single larger frame still goes out whole.
+pub const WRITE_SIZE: usize = 64 * 1024;
+
+/// WebSocket opcodes that the server sends, with the final bit.
+const TEXT: u8 = 0x81;
+const BINARY: u8 = 0x82;
+const CLOSE: u8 = 0x88;
+const PONG: u8 = 0x8a;
+
+/// Most control frames that may wait: what a client provokes beyond it is answered with a close.
+pub const MAX_CONTROL_FRAMES: usize = 64;
+
+/// How payloads are turned into WebSocket messages.
+#[derive(Debug, Default)]
+pub enum Encoding {
+    /// JSON in text messages.
+    #[default]
+    Json,
+    /// JSON in one deflate stream, a binary message per payload.
+    ZlibJson(Box<ZlibStream>),
+}
+
+#[derive(Debug)]
+enum Control {
+    /// A gateway payload: JSON.
+    Payload(Bytes),
+    /// A WebSocket pong.
+    Pong(Bytes),
+    /// A WebSocket close; nothing follows.
+    Close(u16, &'static str),
+}
+
+/// What waits to be written to one connection, besides the session's events.
+#[derive(Debug, Default)]
+pub struct Lane {
+    encoding: Encoding,
+    control: VecDeque<Control>,
+    /// What the socket did not take of the last write.
+    rest: Vec<u8>,
+    /// How much of `rest` is written by now.
+    rest_written: usize,
+    closing: bool,
+}
+
+/// The control queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlOverflow;
+
+impl Lane {
+    /// A lane with this encoding.
+    pub fn new(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            ..Self::default()
+        }
+    }
+
+    /// Queues a gateway payload without a sequence number.
+    pub fn payload(&mut self, payload: impl Into<Bytes>) -> Result<(), ControlOverflow> {
+        self.push(Control::Payload(payload.into()))
+    }
+
+    /// Queues a pong.
+    pub fn pong(&mut self, data: Bytes) -> Result<(), ControlOverflow> {
+        self.push(Control::Pong(data))
+    }
+
+    /// Queues a close frame: what waits is written first, but no further events.
+    pub fn close(&mut self, code: CloseCode) {
+        self.close_with(code.code(), code.reason());
+    }
+
+    /// Queues a close frame with the client's own code, as the answer to its close.
+    pub fn echo_close(&mut self, code: u16) {
+        self.close_with(code, "");
+    }
+
+    fn close_with(&mut self, code: u16, reason: &'static str) {
+        if !self.closing {
+            self.closing = true;
+            self.control.push_back(Control::Close(code, reason));
+        }
+    }
+
+    /// Whether a close frame is queued or written.
+    pub const fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Whether there is something to write, the session's events aside.
+    pub fn has_pending(&self) -> bool {
+        self.rest_written < self.rest.len() || !self.control.is_empty()
+    }
+
+    /// Bytes that the socket did not take yet.
+    pub fn unwritten(&self) -> usize {
+        self.rest.len() - self.rest_written
+    }
+
+    fn push(&mut self, control: Control) -> Result<(), ControlOverflow> {
+        if self.closing {
+            return Ok(());
+        }
+        if self.control.len() >= MAX_CONTROL_FRAMES {
+            return Err(ControlOverflow);
+        }
+        self.control.push_back(control);
+        Ok(())
+    }
+
+    /// Puts together what is to be written next, up to about [`WRITE_SIZE`], and hands it to
+    /// `write`, until nothing is left or the socket takes no more.
+    ///
+    /// `write` answers how many bytes it took, or `WouldBlock`. Returns the events encoded.
+    pub fn flush(
+        &mut self,
+        mut events: Option<&mut Outbox>,
+        scratch: &mut Vec<u8>,
+        mut write: impl FnMut(&[u8]) -> std::io::Result<usize>,
+    ) -> std::io::Result<Flushed> {
+        let mut flushed = Flushed::default();
+        loop {
+            while self.rest_written < self.rest.len() {
+                match write(&self.rest[self.rest_written..]) {
+                    Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                    Ok(written) => {
+                        flushed.writes += 1;
+                        flushed.bytes += written;
+                        self.rest_written += written;
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                        flushed.blocked = true;
+                        return Ok(flushed);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if self.rest_written > 0 {
+                self.rest = Vec::new();
+                self.rest_written = 0;
+            }
+            scratch.clear();
+            flushed.events += self.encode(events.as_deref_mut(), scratch);
+            if scratch.is_empty() {
+                return Ok(flushed);
+            }
+            let mut written = 0;
+            while written < scratch.len() {
+                match write(&scratch[written..]) {
+                    Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                    Ok(count) => {
+                        flushed.writes += 1;
+                        flushed.bytes += count;
+                        written += count;
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                        self.rest.extend_from_slice(&scratch[written..]);
+                        flushed.blocked = true;
+                        return Ok(flushed);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    /// Encodes pending frames into `out`; answers how many events were among them.
+    fn encode(&mut self, events: Option<&mut Outbox>, out: &mut Vec<u8>) -> usize {
+        while let Some(control) = self.control.pop_front() {
+            match control {
+                Control::Payload(payload) => self.encode_payload(&payload, &[], out),
+                Control::Pong(data) => {
+                    write_header(out, PONG, data.len());
+                    out.extend_from_slice(&data);
+                }
+                Control::Close(code, reason) => {
+                    write_header(out, CLOSE, 2 + reason.len());
+                    out.extend_from_slice(&code.to_be_bytes());
+                    out.extend_from_slice(reason.as_bytes());
+                }
+            }
+        }
+        if self.closing {
+            return 0;
+        }
+        let Some(events) = events else { return 0 };
+        let mut count = 0;
+        let mut suffix = Vec::new();
+        while out.len() < WRITE_SIZE {
+            let Some((seq, body)) = events.next() else {
+                break;
+            };
+            count += 1;
+            match &mut self.encoding {
+                Encoding::Json => {
+                    write_header(out, TEXT, body.len() + envelope::suffix_len(seq));
+                    out.extend_from_slice(body);
+                    envelope::write_suffix(out, seq);
+                }
+                Encoding::ZlibJson(_) => {
+                    suffix.clear();
+                    envelope::write_suffix(&mut suffix, seq);
+                    self.encode_payload(body, &suffix, out);
+                }
+            }
+        }
+        count
+    }
+
+    fn encode_payload(&mut self, payload: &[u8], suffix: &[u8], out: &mut Vec<u8>) {
+        match &mut self.encoding {
+            Encoding::Json => {
+                write_header(out, TEXT, payload.len() + suffix.len());
+                out.extend_from_slice(payload);
+                out.extend_from_slice(suffix);
+            }
+            Encoding::ZlibJson(stream) => {
+                let mut compressed = Vec::new();
+                stream.compress(&[payload, suffix], &mut compressed);
+                write_header(out, BINARY, compressed.len());
+                out.extend_from_slice(&compressed);
+            }
+        }
+    }
+}
+
+/// What one flush did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Events encoded.
+    pub events: usize,
+    /// Calls of `write` that took something.
+    pub writes: usize,
+    /// Bytes taken.
+    pub bytes: usize,
+    /// Whether the socket takes no more for now.
+    pub blocked: bool,
+}
+
+/// Writes the header of an unmasked, unfragmented WebSocket frame.
+fn write_header(out: &mut Vec<u8>, opcode: u8, len: usize) {
+    out.push(opcode);
+    if len < 126 {
+        out.push(len as u8);
+    } else if let Ok(len) = u16::try_from(len) {
+        out.push(126);
+        out.extend_from_slice(&len.to_be_bytes());
+    } else {
+        out.push(127);
+        out.extend_from_slice(&(len as u64).to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::fanout::outbox::OutboxBounds;
+
+    const BOUNDS: OutboxBounds = OutboxBounds {
+        pending_count: 1_000,
+        pending_bytes: 1 << 20,
+        total_count: 1_000,
+        total_bytes: 1 << 20,
+    };
+
+    fn outbox(count: usize) -> Outbox {
+        let mut outbox = Outbox::default();
+        for i in 0..count {
+            let body = format!("{{\"t\":\"X\",\"op\":0,\"d\":{i}");
+            outbox.push(Rc::new(body.into()), &BOUNDS);
+        }
+        outbox
+    }
+
+    /// Payloads of unmasked text frames.
+    fn texts(mut wire: &[u8]) -> Vec<String> {
+        let mut texts = Vec::new();
+        while !wire.is_empty() {
+            let (len, head) = match wire[1] {
+                126 => (usize::from(u16::from_be_bytes([wire[2], wire[3]])), 4),
+                len => (usize::from(len), 2),
+            };
+            texts.push(String::from_utf8_lossy(&wire[head..head + len]).into_owned());
+            wire = &wire[head + len..];
+        }
+        texts
+    }
+
+    #[test]
+    fn all_pending_frames_leave_in_one_write_control_first() {
+        let mut lane = Lane::default();
+        let mut events = outbox(3);
+        lane.payload("{\"op\":11}").unwrap();
+        let mut wire = Vec::new();
+        let flushed = lane
+            .flush(Some(&mut events), &mut Vec::new(), |bytes| {
+                wire.extend_from_slice(bytes);
+                Ok(bytes.len())
+            })
+            .unwrap();
+        assert_eq!(
+            (flushed.writes, flushed.events, flushed.blocked),
+            (1, 3, false)
+        );
+        assert_eq!(texts(&wire)[0], "{\"op\":11}");
+        assert_eq!(texts(&wire)[3], "{\"t\":\"X\",\"op\":0,\"d\":2,\"s\":3}");
+    }
+
+    #[test]
+    fn a_socket_that_takes_bits_at_a_time_gets_every_byte_in_order() {
+        let mut whole = Vec::new();
+        Lane::default()
+            .flush(Some(&mut outbox(100)), &mut Vec::new(), |bytes| {
+                whole.extend_from_slice(bytes);
+                Ok(bytes.len())
+            })
+            .unwrap();
+        let mut lane = Lane::default();
+        let mut events = outbox(100);
+        let mut pieces = Vec::new();
+        loop {
+            let mut budget = 7;
+            let flushed = lane
+                .flush(Some(&mut events), &mut Vec::new(), |bytes| {
+                    if budget == 0 {
+                        return Err(std::io::ErrorKind::WouldBlock.into());
+                    }
+                    let take = bytes.len().min(budget);
+                    budget -= take;
+                    pieces.extend_from_slice(&bytes[..take]);
+                    Ok(take)
+                })
+                .unwrap();
+            if !flushed.blocked {
+                break;
+            }
+        }
+        assert_eq!(pieces, whole);
+        assert_eq!(lane.unwritten(), 0);
+        assert_eq!(lane.rest.capacity(), 0, "an idle lane owns nothing");
+    }
+
+    #[test]
+    fn nothing_follows_a_close_frame() {
+        let mut lane = Lane::default();
+        lane.close(CloseCode::RateLimited);
+        lane.close(CloseCode::DecodeError);
+        lane.payload("x").unwrap();
+        let mut wire = Vec::new();
+        lane.flush(Some(&mut outbox(2)), &mut Vec::new(), |bytes| {
+            wire.extend_from_slice(bytes);
+            Ok(bytes.len())
+        })
+        .unwrap();
+        assert_eq!(wire[0], CLOSE);
+        assert_eq!(&wire[2..4], &4008_u16.to_be_bytes());
+        assert_eq!(wire.len(), 2 + usize::from(wire[1]));
+    }
+
+    #[test]
+    fn i7_control_frames_are_bounded() {
+        let mut lane = Lane::default();
+        for _ in 0..MAX_CONTROL_FRAMES {
+            lane.payload("x").unwrap();
+        }
+        assert_eq!(lane.pong(Bytes::new()), Err(ControlOverflow));
+        lane.close(CloseCode::RateLimited);
+        assert!(lane.is_closing());
+    }
+}

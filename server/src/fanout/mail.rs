@@ -1,0 +1,103 @@
+//! What reaches a worker's hub from other threads.
+
+use std::sync::Arc;
+
+use super::{Attachment, Item};
+use crate::protocol::{ApiError, GuildId, UserId};
+
+/// Names a hub of this or another node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HubId(pub u32);
+
+/// From a guild to one hub.
+#[derive(Debug)]
+pub enum GuildNews {
+    /// Items for the guild's sessions, shared by all hubs.
+    Items {
+        /// The guild.
+        guild: GuildId,
+        /// In order, after all that this hub was sent before.
+        items: Arc<[Item]>,
+    },
+    /// The answer to an attachment; it stands in order with the items.
+    Attached {
+        /// The guild.
+        guild: GuildId,
+        /// The session within the hub.
+        session: u64,
+        /// The snapshot, or why there is none.
+        result: Box<Result<Attachment, ApiError>>,
+        /// What a session that comes from another worker missed on the way; `None` where the
+        /// guild does not remember that far back: the session must not go on.
+        missed: Option<Arc<[Item]>>,
+    },
+    /// The hub's mailbox was full and items were lost: its sessions of this guild cannot go on.
+    Lost {
+        /// The guild.
+        guild: GuildId,
+    },
+    /// A user became a member: its sessions attach.
+    Joined {
+        /// The guild.
+        guild: GuildId,
+        /// The user.
+        user: UserId,
+    },
+}
+
+impl GuildNews {
+    /// Bytes that the message holds on to.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Items { items, .. } => items.iter().map(item_bytes).sum(),
+            Self::Attached { missed, .. } => {
+                512 + missed
+                    .iter()
+                    .flat_map(|items| items.iter())
+                    .map(item_bytes)
+                    .sum::<usize>()
+            }
+            Self::Lost { .. } | Self::Joined { .. } => 64,
+        }
+    }
+}
+
+fn item_bytes(item: &Item) -> usize {
+    64 + match item {
+        Item::Dispatch(dispatch) => dispatch.body.len(),
+        _ => 256,
+    }
+}
+
+/// The way to one hub, for guilds.
+pub trait HubLink: Send + Sync {
+    /// Posts news; gives it back where the hub's mailbox is full or the hub is gone.
+    fn post(&self, news: GuildNews) -> Result<(), GuildNews>;
+    /// Posts news past the bounds: for what a guild sends at most once per hub.
+    fn post_control(&self, news: GuildNews);
+}
+
+/// The hubs of this node.
+#[derive(Clone, Default)]
+pub struct HubLinks {
+    links: Arc<dashmap::DashMap<HubId, Arc<dyn HubLink>>>,
+}
+
+impl HubLinks {
+    /// Makes a hub known.
+    pub fn insert(&self, hub: HubId, link: Arc<dyn HubLink>) {
+        self.links.insert(hub, link);
+    }
+
+    /// The way to a hub.
+    pub fn get(&self, hub: HubId) -> Option<Arc<dyn HubLink>> {
+        self.links.get(&hub).map(|link| Arc::clone(&link))
+    }
+
+    /// Tells every hub that a user became a member.
+    pub fn joined(&self, user: UserId, guild: GuildId) {
+        for link in self.links.iter() {
+            link.post_control(GuildNews::Joined { guild, user });
+        }
+    }
+}

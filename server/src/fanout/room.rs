@@ -1,0 +1,388 @@
+//! The sessions of one guild on one worker, and how the guild's items reach them.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use slab::Slab;
+
+use super::outbox::Frame;
+use super::{Audience, ChannelSet, Dispatch, Item, Visibility, guild_create};
+use crate::protocol::objects::Member;
+use crate::protocol::{ChannelId, EventName, GuildId, Intents, Position, UserId};
+
+/// Names a session within its worker.
+pub type SessionKey = usize;
+
+/// Takes what a room hands out.
+pub trait Deliver {
+    /// An event for a session; it gets the session's next sequence number.
+    fn deliver(&mut self, session: SessionKey, frame: &Frame);
+    /// The session is no longer in the room; it was told by a GUILD_DELETE.
+    fn removed(&mut self, session: SessionKey, guild: GuildId);
+}
+
+/// A session's place in a room.
+#[derive(Debug, Clone)]
+pub struct Subscriber {
+    /// The session.
+    pub session: SessionKey,
+    /// What it asked for.
+    pub intents: Intents,
+    /// Its member in this guild.
+    pub member: Arc<Member>,
+    /// The last position that it has; items up to it are not for it.
+    pub from: Position,
+    /// Slots of the room's table that it sees.
+    visible: ChannelSet,
+}
+
+/// A subscription on its way to another worker.
+#[derive(Debug, Clone)]
+pub struct SubscriptionParts {
+    /// The guild.
+    pub guild: GuildId,
+    /// The last position that the session has.
+    pub position: Position,
+    member: Arc<Member>,
+    visible: ChannelSet,
+    table: Arc<Visibility>,
+}
+
+/// The sessions of one guild on one worker.
+#[derive(Debug)]
+pub struct Room {
+    guild: GuildId,
+    table: Arc<Visibility>,
+    position: Position,
+    subscribers: Slab<Subscriber>,
+    /// Dispatches to be handed out together; empty between calls.
+    run: Vec<Ready>,
+}
+
+/// A dispatch with what is looked up once for all subscribers.
+#[derive(Debug)]
+struct Ready {
+    frame: Frame,
+    intent: Intents,
+    channel: Where,
+    audience: Audience,
+    position: Option<Position>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Where {
+    Everywhere,
+    Slot(usize),
+    /// The channel is gone: nobody sees it.
+    Nowhere,
+}
+
+impl Room {
+    /// An empty room at this position.
+    pub fn new(guild: GuildId, table: Arc<Visibility>, position: Position) -> Self {
+        Self {
+            guild,
+            table,
+            position,
+            subscribers: Slab::new(),
+            run: Vec::new(),
+        }
+    }
+
+    /// Whether nobody is there.
+    pub fn is_empty(&self) -> bool {
+        self.subscribers.is_empty()
+    }
+
+    /// How many sessions are there.
+    pub fn len(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    /// The last position handed out.
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Sessions in the room.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionKey> + '_ {
+        self.subscribers
+            .iter()
+            .map(|(_, subscriber)| subscriber.session)
+    }
+
+    /// Adds a session that has seen the room's position; answers its place.
+    pub fn join(&mut self, session: SessionKey, intents: Intents, member: Arc<Member>) -> usize {
+        let visible = self.table.visible_to(member.user.id, &member.roles);
+        let from = self.position;
+        self.subscribers.insert(Subscriber {
+            session,
+            intents,
+            member,
+            from,
+            visible,
+        })
+    }
+
+    /// What a session at this place sees.
+    pub fn visible(&self, place: usize) -> Option<&ChannelSet> {
+        self.subscribers
+            .get(place)
+            .map(|subscriber| &subscriber.visible)
+    }
+
+    /// Takes a session out.
+    pub fn leave(&mut self, place: usize) {
+        self.subscribers.try_remove(place);
+    }
+
+    /// Takes a session out, to join the guild's room on another worker.
+    pub fn take(&mut self, place: usize) -> Option<SubscriptionParts> {
+        let subscriber = self.subscribers.try_remove(place)?;
+        Some(SubscriptionParts {
+            guild: self.guild,
+            position: self.position.max(subscriber.from),
+            member: subscriber.member,
+            visible: subscriber.visible,
+            table: Arc::clone(&self.table),
+        })
+    }
+
+    /// Adds a session that comes from another worker: hands it what it missed on the way
+    /// (`missed`: every item after its position, up to this room's) and lets it join.
+    ///
+    /// `None` where what it missed took the guild from it.
+    pub fn rejoin(
+        &mut self,
+        session: SessionKey,
+        intents: Intents,
+        parts: SubscriptionParts,
+        missed: &[Item],
+        sink: &mut impl Deliver,
+    ) -> Option<usize> {
+        let mut passage = Self::new(self.guild, parts.table, parts.position);
+        let place = passage.subscribers.insert(Subscriber {
+            session,
+            intents,
+            member: parts.member,
+            from: parts.position,
+            visible: parts.visible,
+        });
+        passage.apply(missed, sink);
+        let mut subscriber = passage.subscribers.try_remove(place)?;
+        subscriber.from = subscriber.from.max(self.position);
+        subscriber.visible = self
+            .table
+            .visible_to(subscriber.member.user.id, &subscriber.member.roles);
+        Some(self.subscribers.insert(subscriber))
+    }
+
+    /// Hands items to everyone they are for, in order.
+    ///
+    /// *Invariant I3*: an item at or before a session's position is not handed to it again.
+    /// *Invariant I6*: each event's body is shared, not copied.
+    pub fn apply(&mut self, items: &[Item], sink: &mut impl Deliver) {
+        for item in items {
+            match item {
+                Item::Dispatch(dispatch) => {
+                    let ready = self.ready(dispatch);
+                    self.run.push(ready);
+                }
+                Item::Visibility { position, table } => {
+                    self.hand_out(sink);
+                    self.change_table(*position, table, sink);
+                }
+                Item::Member { position, member } => {
+                    self.hand_out(sink);
+                    self.change_member(*position, member, sink);
+                }
+                Item::Left { position, user } => {
+                    self.hand_out(sink);
+                    self.remove(*position, Some(*user), sink);
+                }
+                Item::Deleted { position } => {
+                    self.hand_out(sink);
+                    self.remove(*position, None, sink);
+                }
+            }
+            if let Some(position) = item.position() {
+                self.position = self.position.max(position);
+            }
+        }
+        self.hand_out(sink);
+    }
+
+    fn ready(&self, dispatch: &Dispatch) -> Ready {
+        Ready {
+            frame: Rc::new(dispatch.body.clone()),
+            intent: dispatch.intent,
+            channel: match dispatch.channel {
+                None => Where::Everywhere,
+                Some(channel) => self.table.slot(channel).map_or(Where::Nowhere, Where::Slot),
+            },
+            audience: dispatch.audience,
+            position: dispatch.position,
+        }
+    }
+
+    /// Hands the gathered dispatches out, subscriber by subscriber: each is touched once.
+    fn hand_out(&mut self, sink: &mut impl Deliver) {
+        if self.run.is_empty() {
+            return;
+        }
+        for (_, subscriber) in &self.subscribers {
+            for ready in &self.run {
+                if subscriber.gets(ready) {
+                    sink.deliver(subscriber.session, &ready.frame);
+                }
+            }
+        }
+        self.run.clear();
+    }
+
+    fn change_table(
+        &mut self,
+        position: Position,
+        table: &Arc<Visibility>,
+        sink: &mut impl Deliver,
+    ) {
+        let before = std::mem::replace(&mut self.table, Arc::clone(table));
+        let mut frames = ChannelFrames::new(self.guild);
+        for (_, subscriber) in &mut self.subscribers {
+            let member = &subscriber.member;
+            let visible = table.visible_to(member.user.id, &member.roles);
+            if position > subscriber.from {
+                frames.tell(
+                    subscriber,
+                    (&before, &subscriber.visible),
+                    (table, &visible),
+                    sink,
+                );
+            }
+            subscriber.visible = visible;
+        }
+    }
+
+    fn change_member(&mut self, position: Position, member: &Arc<Member>, sink: &mut impl Deliver) {
+        let mut frames = ChannelFrames::new(self.guild);
+        for (_, subscriber) in &mut self.subscribers {
+            if subscriber.member.user.id != member.user.id || position <= subscriber.from {
+                continue;
+            }
+            let visible = self.table.visible_to(member.user.id, &member.roles);
+            frames.tell(
+                subscriber,
+                (&self.table, &subscriber.visible),
+                (&self.table, &visible),
+                sink,
+            );
+            subscriber.member = Arc::clone(member);
+            subscriber.visible = visible;
+        }
+    }
+
+    fn remove(&mut self, position: Position, user: Option<UserId>, sink: &mut impl Deliver) {
+        let frame: Frame = Rc::new(guild_create::guild_delete(self.guild, false));
+        let guild = self.guild;
+        self.subscribers.retain(|_, subscriber| {
+            let stays = user.is_some_and(|user| subscriber.member.user.id != user)
+                || position <= subscriber.from;
+            if !stays {
+                if subscriber
+                    .intents
+                    .contains(EventName::GuildDelete.guild_intent())
+                {
+                    sink.deliver(subscriber.session, &frame);
+                }
+                sink.removed(subscriber.session, guild);
+            }
+            stays
+        });
+    }
+}
+
+impl Subscriber {
+    fn gets(&self, ready: &Ready) -> bool {
+        self.intents.contains(ready.intent)
+            && match ready.channel {
+                Where::Everywhere => true,
+                Where::Slot(slot) => self.visible.contains(slot),
+                Where::Nowhere => false,
+            }
+            && ready.position.is_none_or(|position| position > self.from)
+            && match ready.audience {
+                Audience::Everyone => true,
+                Audience::Only(user) => self.member.user.id == user,
+                Audience::Except(user) => self.member.user.id != user,
+            }
+    }
+}
+
+/// CHANNEL_CREATE and CHANNEL_DELETE of one change, made when first needed.
+struct ChannelFrames {
+    guild: GuildId,
+    created: HashMap<ChannelId, Frame>,
+    deleted: HashMap<ChannelId, Frame>,
+}
+
+impl ChannelFrames {
+    fn new(guild: GuildId) -> Self {
+        Self {
+            guild,
+            created: HashMap::new(),
+            deleted: HashMap::new(),
+        }
+    }
+
+    /// Tells a session which channels it gained and lost.
+    fn tell(
+        &mut self,
+        subscriber: &Subscriber,
+        before: (&Visibility, &ChannelSet),
+        after: (&Visibility, &ChannelSet),
+        sink: &mut impl Deliver,
+    ) {
+        if !subscriber
+            .intents
+            .contains(EventName::ChannelCreate.guild_intent())
+        {
+            return;
+        }
+        for (slot, channel) in before.0.channels.iter().enumerate() {
+            let still = || {
+                after
+                    .0
+                    .slot(channel.id)
+                    .is_some_and(|slot| after.1.contains(slot))
+            };
+            if before.1.contains(slot) && !still() {
+                let frame = self
+                    .deleted
+                    .entry(channel.id)
+                    .or_insert_with(|| frame(EventName::ChannelDelete, self.guild, &channel.body));
+                sink.deliver(subscriber.session, frame);
+            }
+        }
+        for (slot, channel) in after.0.channels.iter().enumerate() {
+            let already = || {
+                before
+                    .0
+                    .slot(channel.id)
+                    .is_some_and(|slot| before.1.contains(slot))
+            };
+            if after.1.contains(slot) && !already() {
+                let frame = self
+                    .created
+                    .entry(channel.id)
+                    .or_insert_with(|| frame(EventName::ChannelCreate, self.guild, &channel.body));
+                sink.deliver(subscriber.session, frame);
+            }
+        }
+    }
+}
+
+fn frame(event: EventName, guild: GuildId, channel: &Bytes) -> Frame {
+    Rc::new(guild_create::channel_event(event, guild, channel))
+}

@@ -1,0 +1,76 @@
+//! One gateway socket.
+
+use std::rc::Rc;
+use std::task::Waker;
+
+use actix_rt::net::TcpStream;
+
+use super::core::ConnectionCore;
+use super::frames::FrameReader;
+use crate::fanout::lane::{Flushed, Lane};
+use crate::fanout::outbox::Outbox;
+
+/// A connection on its worker.
+#[derive(Debug)]
+pub struct Connection {
+    /// Tells it from a later connection under the same key.
+    pub generation: u32,
+    /// The socket; its task holds it too.
+    pub socket: Rc<TcpStream>,
+    /// The protocol's state.
+    pub core: ConnectionCore,
+    /// Reads what the client sends.
+    pub reader: FrameReader,
+    /// The way out.
+    pub lane: Lane,
+    /// The session's key, once there is one.
+    pub session: Option<usize>,
+    /// Wakes the socket's task: to write on when the socket takes more, or to end.
+    pub waker: Option<Waker>,
+    /// Since when the socket takes nothing, in milliseconds of the worker's clock.
+    pub blocked_since_ms: Option<u64>,
+    /// The socket failed or is to be dropped: its task ends.
+    pub dead: bool,
+}
+
+impl Connection {
+    /// Writes what is pending, the session's events last.
+    pub fn flush(
+        &mut self,
+        events: Option<&mut Outbox>,
+        scratch: &mut Vec<u8>,
+        now_ms: u64,
+    ) -> Flushed {
+        let socket = &self.socket;
+        match self
+            .lane
+            .flush(events, scratch, |bytes| socket.try_write(bytes))
+        {
+            Ok(flushed) => {
+                if !flushed.blocked {
+                    self.blocked_since_ms = None;
+                } else if flushed.writes > 0 || self.blocked_since_ms.is_none() {
+                    self.blocked_since_ms = Some(now_ms);
+                    self.wake();
+                }
+                flushed
+            }
+            Err(_) => {
+                self.kill();
+                Flushed::default()
+            }
+        }
+    }
+
+    /// Ends the connection without another word.
+    pub fn kill(&mut self) {
+        self.dead = true;
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The hub actor: a worker's mailbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler};
+
+use super::links::HubMail;
+use super::shared::SessionShared;
+use super::worker::{Worker, WorkerCell};
+use crate::supervision::mail::{Mail, MailBounds, MailGauge, Mailer};
+
+/// How much mail may wait for a hub.
+const BOUNDS: MailBounds = MailBounds {
+    count: 65_536,
+    bytes: 128 << 20,
+};
+/// Messages handled before other tasks of the thread get their turn.
+const SLICE: u32 = 64;
+
+/// Hands a worker its mail and its ticks.
+pub struct HubActor {
+    worker: WorkerCell,
+    /// Messages handled since the last yield.
+    handled: u32,
+}
+
+impl HubActor {
+    /// Starts a hub on this thread and makes it known; answers the worker.
+    pub fn start_here(shared: &SessionShared) -> WorkerCell {
+        let hub = shared.links.next_hub();
+        let worker = Worker::new(hub, shared.clone());
+        let actor = Self {
+            worker: worker.clone(),
+            handled: 0,
+        };
+        let address = Self::create(|ctx: &mut Context<Self>| {
+            ctx.set_mailbox_capacity(usize::MAX >> 4);
+            actor
+        });
+        let gauge = Arc::new(MailGauge::new(BOUNDS));
+        shared.links.insert(hub, Mailer::new(address, gauge));
+        worker
+    }
+}
+
+impl Actor for HubActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(Duration::from_secs(1), |actor, _| {
+            actor.worker.borrow_mut().tick()
+        });
+    }
+}
+
+impl Handler<Mail<HubMail>> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, mail: Mail<HubMail>, ctx: &mut Self::Context) {
+        self.worker.borrow_mut().on_mail(mail.message);
+        self.handled += 1;
+        if self.handled >= SLICE {
+            self.handled = 0;
+            // A flood of mail must not keep the thread from its sockets.
+            ctx.wait(actix::fut::wrap_future(tokio::task::yield_now()));
+        }
+    }
+}

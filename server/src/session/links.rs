@@ -1,0 +1,163 @@
+//! The ways between workers, and which worker a session is on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+
+use super::hub_actor::HubActor;
+use super::id::SessionId;
+use super::state::SessionParts;
+use crate::fanout::HubId;
+use crate::fanout::mail::{GuildNews, HubLink, HubLinks};
+use crate::protocol::UserId;
+use crate::supervision::mail::{MailGauge, Mailer};
+
+/// What reaches a worker's hub.
+#[derive(Debug)]
+pub enum HubMail {
+    /// From a guild.
+    News(GuildNews),
+    /// From another worker: a Resume for a session of this one arrived there.
+    Yield {
+        /// The session.
+        session: SessionId,
+        /// Who asks.
+        user: UserId,
+        /// What the client has seen.
+        seq: u64,
+        /// Where the new connection is.
+        to: Caller,
+    },
+    /// The answer to `Yield`.
+    Yielded {
+        /// The connection that waits.
+        connection: usize,
+        /// Its generation.
+        generation: u32,
+        /// Where the session was.
+        from: HubId,
+        /// The key that it had there.
+        key: u64,
+        /// The session; `None` where it cannot be resumed.
+        parts: Option<Box<SessionParts>>,
+        /// What the client has seen.
+        seq: u64,
+    },
+    /// Ask every client to reconnect.
+    Reconnect,
+    /// Close every connection.
+    CloseAll,
+}
+
+/// A connection that waits for a session of another worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    /// Its worker's hub.
+    pub hub: HubId,
+    /// Its key there.
+    pub connection: usize,
+    /// Its generation.
+    pub generation: u32,
+}
+
+struct GuildLink(Mailer<HubActor>);
+
+impl HubLink for GuildLink {
+    fn post(&self, news: GuildNews) -> Result<(), GuildNews> {
+        let bytes = news.bytes();
+        self.0
+            .post(HubMail::News(news), bytes)
+            .map_err(|refused| match refused.0 {
+                HubMail::News(news) => news,
+                _ => unreachable!("what was posted comes back"),
+            })
+    }
+
+    fn post_control(&self, news: GuildNews) {
+        self.0.post_control(HubMail::News(news));
+    }
+}
+
+/// The hubs of this node and the sessions on them. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct WorkerLinks {
+    hubs: Arc<DashMap<HubId, Mailer<HubActor>>>,
+    sessions: Arc<DashMap<SessionId, HubId>>,
+    next: Arc<AtomicU32>,
+    connections: Arc<AtomicUsize>,
+    /// The same hubs as guilds see them.
+    pub guild_side: HubLinks,
+}
+
+impl WorkerLinks {
+    /// A fresh name for a hub.
+    pub fn next_hub(&self) -> HubId {
+        HubId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Makes a hub known.
+    pub fn insert(&self, hub: HubId, mailer: Mailer<HubActor>) {
+        self.guild_side
+            .insert(hub, Arc::new(GuildLink(mailer.clone())));
+        self.hubs.insert(hub, mailer);
+    }
+
+    /// Posts control mail to a hub; false where there is no such hub.
+    pub fn post(&self, hub: HubId, mail: HubMail) -> bool {
+        self.hubs.get(&hub).is_some_and(|mailer| {
+            mailer.post_control(mail);
+            true
+        })
+    }
+
+    /// Posts to every hub.
+    pub fn post_all(&self, mail: impl Fn() -> HubMail) {
+        for mailer in self.hubs.iter() {
+            mailer.post_control(mail());
+        }
+    }
+
+    /// Notes where a session is.
+    pub fn place(&self, session: SessionId, hub: HubId) {
+        self.sessions.insert(session, hub);
+    }
+
+    /// Forgets a session.
+    pub fn forget(&self, session: SessionId) {
+        self.sessions.remove(&session);
+    }
+
+    /// Where a session is.
+    pub fn find(&self, session: SessionId) -> Option<HubId> {
+        self.sessions.get(&session).map(|hub| *hub)
+    }
+
+    /// How many sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// A connection was taken.
+    pub fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection is gone.
+    pub fn disconnected(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// What waits for each hub.
+    pub fn gauges(&self) -> Vec<(HubId, Arc<MailGauge>)> {
+        self.hubs
+            .iter()
+            .map(|hub| (*hub.key(), Arc::clone(hub.gauge())))
+            .collect()
+    }
+}

@@ -1,0 +1,25 @@
+//! What the gateway allows.
+
+use std::time::Duration;
+
+use super::core::Patience;
+use crate::fanout::outbox::OutboxBounds;
+
+/// Settings of sessions and connections.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// `ws://host:port/gateway`, without a trailing slash; what READY tells to resume at.
+    pub url: String,
+    /// Sent in Hello, in milliseconds.
+    pub heartbeat_interval_ms: u64,
+    /// How long a client may be silent.
+    pub patience: Patience,
+    /// How long a session without a connection is kept.
+    pub resume_window: Duration,
+    /// How much a session may hold.
+    pub outbox: OutboxBounds,
+    /// Sessions and unidentified connections of one worker.
+    pub max_connections: usize,
+    /// How long a socket may take nothing of what is written to it.
+    pub write_timeout: Duration,
+}

@@ -1,0 +1,117 @@
+//! The logical session: what READY started.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::id::SessionId;
+use crate::fanout::outbox::{Outbox, OutboxParts};
+use crate::fanout::room::SubscriptionParts;
+use crate::protocol::objects::{Presence, User};
+use crate::protocol::{GuildId, Intents};
+
+/// A session on its worker.
+#[derive(Debug)]
+pub struct Session {
+    /// Its name.
+    pub id: SessionId,
+    /// Tells it from a later session under the same key.
+    pub generation: u32,
+    /// Whose it is.
+    pub user: Arc<User>,
+    /// What it asked for.
+    pub intents: Intents,
+    /// Shard id and number of shards.
+    pub shard: (u32, u32),
+    /// Up to how many members GUILD_CREATE shows.
+    pub large_threshold: u16,
+    /// Its presence, for guilds that it attaches to later.
+    pub presence: Presence,
+    /// Its numbered events.
+    pub outbox: Outbox,
+    /// Its connection, or since when it has none.
+    pub link: Link,
+    /// Its guilds.
+    pub guilds: SmallVec<[Membership; 1]>,
+    /// Whether it waits in the worker's list of sessions to flush.
+    pub dirty: bool,
+}
+
+/// Whether a session has a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// The connection's key.
+    Connected(usize),
+    /// No connection since this time of the worker's clock, in milliseconds.
+    Detached(u64),
+}
+
+/// A session's standing in one guild.
+#[derive(Debug)]
+pub struct Membership {
+    /// The guild.
+    pub guild: GuildId,
+    /// How far it is.
+    pub state: MembershipState,
+}
+
+/// How far a session is with a guild.
+#[derive(Debug)]
+pub enum MembershipState {
+    /// The guild was asked; not answered yet.
+    Asked {
+        /// When, in milliseconds of the worker's clock.
+        at_ms: u64,
+        /// Whether the user joined while connected, rather than logged in.
+        joined: bool,
+    },
+    /// As `Asked`, for a session that comes from another worker.
+    Returning {
+        /// When.
+        at_ms: u64,
+        /// What it brings.
+        parts: Box<SubscriptionParts>,
+    },
+    /// In the guild's room, at this place.
+    Present(usize),
+}
+
+/// A session between two workers.
+#[derive(Debug)]
+pub struct SessionParts {
+    /// Its name.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: Arc<User>,
+    /// What it asked for.
+    pub intents: Intents,
+    /// Shard id and number of shards.
+    pub shard: (u32, u32),
+    /// Up to how many members GUILD_CREATE shows.
+    pub large_threshold: u16,
+    /// Its presence.
+    pub presence: Presence,
+    /// Its numbered events.
+    pub outbox: OutboxParts,
+    /// Guilds that it is subscribed to.
+    pub present: Vec<SubscriptionParts>,
+    /// Guilds that have not answered yet, and whether the user joined while connected.
+    pub asked: Vec<(GuildId, bool)>,
+}
+
+impl Session {
+    /// The connection's key, if it has one.
+    pub const fn connection(&self) -> Option<usize> {
+        match self.link {
+            Link::Connected(key) => Some(key),
+            Link::Detached(_) => None,
+        }
+    }
+
+    /// Its standing in a guild.
+    pub fn membership(&mut self, guild: GuildId) -> Option<&mut Membership> {
+        self.guilds
+            .iter_mut()
+            .find(|membership| membership.guild == guild)
+    }
+}

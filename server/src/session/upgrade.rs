@@ -1,0 +1,157 @@
+//! The WebSocket handshake: takes the socket over from the HTTP server.
+//!
+//! Once the handshake is answered, the HTTP dispatcher and its buffers are freed; what stays per
+//! connection is its entry in the worker and one small task.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_codec::{Encoder, Framed};
+use actix_http::body::BodySize;
+use actix_http::h1::{Codec, Message};
+use actix_http::{Request, Response, StatusCode, ws};
+use actix_rt::net::TcpStream;
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+
+use super::worker::WorkerCell;
+use super::{shared::SessionShared, socket};
+use crate::auth::rate_limit::Admission;
+use crate::fanout::lane::Encoding;
+use crate::protocol::ApiError;
+use crate::protocol::compression::ZlibStream;
+
+/// Gateway versions that are served.
+const VERSIONS: [&str; 2] = ["9", "10"];
+/// How long the answer to a handshake may take to be written.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What an upgrade request asks for.
+struct Wanted {
+    encoding: Encoding,
+    /// The version asked for is not served: greet and close with 4012.
+    bad_version: bool,
+}
+
+/// Serves an upgrade request until its socket is handed to the worker.
+pub async fn upgrade(worker: WorkerCell, request: Request, framed: Framed<TcpStream, Codec>) {
+    let parts = framed.into_parts();
+    let (mut stream, early) = (parts.io, parts.read_buf);
+    let shared = worker.borrow().shared().clone();
+    let address = request.peer_addr().map(|address| address.ip());
+    match negotiate(&request, &worker) {
+        Ok(wanted) => {
+            if !wait_for_turn(&shared, address).await {
+                refuse(&mut stream, &request, &ApiError::UNAVAILABLE).await;
+                return;
+            }
+            let answer = ws::handshake_response(request.head()).finish();
+            if send(&mut stream, answer, b"").await.is_some() {
+                hand_over(&worker, stream, early, wanted);
+            }
+        }
+        Err(error) => refuse(&mut stream, &request, &error).await,
+    }
+}
+
+/// Checks path, handshake headers and query.
+fn negotiate(request: &Request, worker: &WorkerCell) -> Result<Wanted, ApiError> {
+    if !matches!(request.path(), "/gateway" | "/gateway/" | "/") {
+        return Err(ApiError::NOT_FOUND);
+    }
+    ws::verify_handshake(request.head()).map_err(|error| ApiError {
+        message: error.to_string().into(),
+        ..ApiError::BAD_UPGRADE
+    })?;
+    let mut wanted = Wanted {
+        encoding: Encoding::Json,
+        bad_version: false,
+    };
+    for (name, value) in query(request.uri().query().unwrap_or_default()) {
+        match name {
+            "encoding" if value != "json" => return Err(ApiError::BAD_ENCODING),
+            "v" => wanted.bad_version = !VERSIONS.contains(&value),
+            "compress" if value == "zlib-stream" => {
+                wanted.encoding = Encoding::ZlibJson(Box::new(ZlibStream::new()));
+            }
+            _ => {}
+        }
+    }
+    if !worker.borrow().has_room() {
+        return Err(ApiError::UNAVAILABLE);
+    }
+    Ok(wanted)
+}
+
+fn query(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split('&').filter_map(|pair| pair.split_once('='))
+}
+
+/// Holds an upgrade back while its address makes too many; false where it may not wait.
+async fn wait_for_turn(shared: &SessionShared, address: Option<IpAddr>) -> bool {
+    let Some(address) = address else { return true };
+    match shared.gate.admit(address, crate::clock::uptime()) {
+        Admission::Now => true,
+        Admission::Hold(held) => {
+            shared.counters.upgrades_held.inc();
+            tokio::time::sleep(held.delay()).await;
+            true
+        }
+        Admission::Refuse(_) => {
+            shared.counters.upgrades_refused.inc();
+            false
+        }
+    }
+}
+
+fn hand_over(worker: &WorkerCell, stream: TcpStream, mut early: BytesMut, wanted: Wanted) {
+    let options = socket2::SockRef::from(&stream);
+    // Without these two the connection works all the same, only less promptly.
+    let _ = stream.set_nodelay(true);
+    let timeout = worker.borrow().shared().settings.write_timeout;
+    let _ = options.set_tcp_user_timeout(Some(timeout));
+    let socket = Rc::new(stream);
+    let key = {
+        let mut worker = worker.borrow_mut();
+        let key = worker.accept(Rc::clone(&socket), wanted.encoding);
+        if wanted.bad_version {
+            worker.close(key, crate::protocol::CloseCode::InvalidApiVersion);
+        } else if !early.is_empty() {
+            worker.on_bytes(key, &mut early);
+        }
+        key
+    };
+    actix_rt::spawn(socket::serve(Rc::clone(worker), key, socket));
+}
+
+async fn refuse(stream: &mut TcpStream, request: &Request, error: &ApiError) {
+    let body = error.body().to_string();
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    tracing::debug!(path = request.path(), %status, "upgrade refused");
+    let answer = Response::build(status)
+        .insert_header(("content-type", "application/json"))
+        .insert_header(("connection", "close"))
+        .finish();
+    send(stream, answer, body.as_bytes()).await;
+}
+
+/// Writes a response; `None` where the client does not take it.
+async fn send<B>(stream: &mut TcpStream, answer: Response<B>, body: &[u8]) -> Option<()> {
+    let mut codec = Codec::default();
+    let mut bytes = BytesMut::new();
+    let size = if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        BodySize::None
+    } else {
+        BodySize::Sized(body.len() as u64)
+    };
+    codec
+        .encode(Message::Item((answer.drop_body(), size)), &mut bytes)
+        .ok()?;
+    bytes.extend_from_slice(body);
+    let write = stream.write_all(&bytes);
+    tokio::time::timeout(HANDSHAKE_TIMEOUT, write)
+        .await
+        .ok()?
+        .ok()
+}

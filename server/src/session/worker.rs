@@ -1,0 +1,325 @@
+//! One HTTP worker thread's connections, sessions and rooms.
+//!
+//! Everything here runs on one thread and never waits: socket tasks and the hub actor call in, and
+//! what needs another thread is posted.
+
+mod end;
+mod identify;
+mod inbound;
+mod members;
+mod news;
+mod resume;
+mod tick;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::time::Instant;
+
+use actix_rt::net::TcpStream;
+use bytes::Bytes;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use super::connection::Connection;
+use super::core::ConnectionCore;
+use super::frames::FrameReader;
+use super::greetings;
+use super::id::SessionId;
+use super::shared::SessionShared;
+use super::sink::{Aftermath, Sink};
+use super::state::{Link, Session};
+use super::wheel::Wheel;
+use crate::counters::{Close, HubCounters};
+use crate::fanout::lane::{Encoding, Lane, WRITE_SIZE};
+use crate::fanout::{Deliver, HubId, Room};
+use crate::protocol::{CloseCode, GuildId, UserId};
+
+/// A worker, shared by the socket tasks and the hub actor of its thread.
+pub type WorkerCell = Rc<RefCell<Worker>>;
+
+/// What the wheel holds.
+#[derive(Debug, Clone, Copy)]
+enum Deadline {
+    Connection { key: usize, generation: u32 },
+    Session { key: usize, generation: u32 },
+}
+
+/// A thread's part of the gateway.
+pub struct Worker {
+    this: Weak<RefCell<Worker>>,
+    hub: HubId,
+    shared: SessionShared,
+    started: Instant,
+    connections: Slab<Connection>,
+    sessions: Slab<Session>,
+    rooms: HashMap<GuildId, Room>,
+    by_id: HashMap<SessionId, usize>,
+    by_user: HashMap<UserId, SmallVec<[usize; 1]>>,
+    wheel: Wheel<Deadline>,
+    /// Sessions that wait for an answer of a guild.
+    waiting: Vec<(usize, u32)>,
+    after: Aftermath,
+    scratch: Vec<u8>,
+    next_generation: u32,
+    counters: HubCounters,
+    /// Sessions by state as they were counted last.
+    census: [i64; 3],
+    /// The node is going down: no session is started any more.
+    draining: bool,
+}
+
+impl Worker {
+    /// A worker that is known as this hub.
+    pub fn new(hub: HubId, shared: SessionShared) -> WorkerCell {
+        Rc::new_cyclic(|this| {
+            RefCell::new(Self {
+                this: this.clone(),
+                hub,
+                shared,
+                started: Instant::now(),
+                connections: Slab::new(),
+                sessions: Slab::new(),
+                rooms: HashMap::new(),
+                by_id: HashMap::new(),
+                by_user: HashMap::new(),
+                wheel: Wheel::new(0),
+                waiting: Vec::new(),
+                after: Aftermath::default(),
+                scratch: Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4),
+                next_generation: 0,
+                counters: HubCounters::default(),
+                census: [0; 3],
+                draining: false,
+            })
+        })
+    }
+
+    /// Milliseconds of this worker's own clock.
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    fn generation(&mut self) -> u32 {
+        self.next_generation = self.next_generation.wrapping_add(1);
+        self.next_generation
+    }
+
+    /// What the worker shares with others.
+    pub const fn shared(&self) -> &SessionShared {
+        &self.shared
+    }
+
+    /// Whether another connection may be taken.
+    pub fn has_room(&self) -> bool {
+        self.connections.len() < self.shared.settings.max_connections
+    }
+
+    /// Takes a connection whose upgrade was answered, and greets it; answers its key.
+    pub fn accept(&mut self, socket: Rc<TcpStream>, encoding: Encoding) -> usize {
+        let now_ms = self.now_ms();
+        let generation = self.generation();
+        let mut lane = Lane::new(encoding);
+        let hello = greetings::hello(self.shared.settings.heartbeat_interval_ms);
+        lane.payload(hello)
+            .expect("the first control frame of a lane has room");
+        let core = ConnectionCore::new(now_ms);
+        let deadline = core.deadline_ms(&self.shared.settings.patience);
+        let key = self.connections.insert(Connection {
+            generation,
+            socket,
+            core,
+            reader: FrameReader::default(),
+            lane,
+            session: None,
+            waker: None,
+            blocked_since_ms: None,
+            dead: false,
+        });
+        self.shared.links.connected();
+        self.wheel.insert(
+            Deadline::Connection { key, generation },
+            deadline / 1_000 + 1,
+        );
+        self.flush(key);
+        if self.draining {
+            self.send_control(key, greetings::RECONNECT);
+        }
+        key
+    }
+
+    /// A socket's task asks for its connection.
+    pub fn connection(&mut self, key: usize) -> Option<&mut Connection> {
+        self.connections.get_mut(key)
+    }
+
+    /// A socket's task ended: the connection is gone, its session stays for a while.
+    pub fn gone(&mut self, key: usize) {
+        let Some(connection) = self.connections.try_remove(key) else {
+            return;
+        };
+        self.shared.links.disconnected();
+        if let Some(session) = connection.session {
+            self.detach_link(session);
+        }
+    }
+
+    /// The session has no connection any more; it is kept for the resume window.
+    fn detach_link(&mut self, key: usize) {
+        let now_ms = self.now_ms();
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.link = Link::Detached(now_ms);
+        let deadline = now_ms + self.shared.settings.resume_window.as_millis() as u64;
+        let generation = session.generation;
+        self.wheel
+            .insert(Deadline::Session { key, generation }, deadline / 1_000 + 1);
+    }
+
+    /// Writes a connection's pending frames, as far as its socket takes them.
+    pub fn flush(&mut self, key: usize) {
+        let now_ms = self.now_ms();
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.dead {
+            return;
+        }
+        let events = connection
+            .session
+            .and_then(|session| self.sessions.get_mut(session))
+            .map(|session| &mut session.outbox);
+        let flushed = connection.flush(events, &mut self.scratch, now_ms);
+        if self.scratch.capacity() > 4 * WRITE_SIZE {
+            self.scratch = Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4);
+        }
+        self.counters.writes += flushed.writes as u64;
+        self.counters.bytes_out += flushed.bytes as u64;
+    }
+
+    /// Queues a payload without a sequence number and writes it.
+    fn send_control(&mut self, key: usize, payload: &'static [u8]) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection
+            .lane
+            .payload(Bytes::from_static(payload))
+            .is_err()
+        {
+            self.close(key, CloseCode::RateLimited);
+        } else {
+            self.flush(key);
+        }
+    }
+
+    /// Closes a connection; its session stays for a while where the code allows a Resume.
+    pub fn close(&mut self, key: usize, code: CloseCode) {
+        let now_ms = self.now_ms();
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.core.is_closing() {
+            return;
+        }
+        connection.lane.close(code);
+        connection.core.on_closing(now_ms);
+        self.shared.counters.closed(Close::by_server(code));
+        self.after_close(key);
+    }
+
+    /// Answers a client's close with its own code.
+    fn echo_close(&mut self, key: usize, code: Option<u16>) {
+        let now_ms = self.now_ms();
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.core.is_closing() {
+            connection.kill();
+            return;
+        }
+        let code = code.unwrap_or(CloseCode::Normal.code());
+        connection.lane.echo_close(code);
+        connection.core.on_closing(now_ms);
+        // A client that closes with 1000 or 1001 has no use for the session any more.
+        let leaves = matches!(code, 1000 | 1001);
+        let session = connection.session;
+        self.shared.counters.closed(Close::by_client(Some(code)));
+        self.after_close(key);
+        if leaves && let Some(session) = session {
+            self.end_session(session);
+        }
+    }
+
+    /// Parts a closing connection from its session, writes the close frame and sets the deadline.
+    fn after_close(&mut self, key: usize) {
+        self.flush(key);
+        let deadline = self.now_ms() + self.shared.settings.patience.closing_ms;
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let generation = connection.generation;
+        if let Some(session) = connection.session.take() {
+            self.detach_link(session);
+        }
+        self.wheel.insert(
+            Deadline::Connection { key, generation },
+            deadline / 1_000 + 1,
+        );
+    }
+
+    /// Gives a session an event of its own.
+    fn deliver(&mut self, session: usize, body: Bytes) {
+        let mut sink = Sink {
+            sessions: &mut self.sessions,
+            bounds: &self.shared.settings.outbox,
+            after: &mut self.after,
+        };
+        sink.deliver(session, &Rc::new(body));
+    }
+
+    /// Does what deliveries have left to be done: drops, closes, writes.
+    pub fn settle(&mut self) {
+        self.counters.deliveries += std::mem::take(&mut self.after.delivered);
+        while let Some((session, guild)) = self.after.removed.pop() {
+            self.left_guild(session, guild);
+        }
+        while let Some(key) = self.after.broken.pop() {
+            self.counters.lane_overflows += 1;
+            self.invalidate(key);
+        }
+        while let Some(key) = self.after.slow.pop() {
+            // What the socket takes at once is not slow.
+            let Some(connection) = self.sessions.get(key).and_then(Session::connection) else {
+                continue;
+            };
+            self.flush(connection);
+            let bounds = &self.shared.settings.outbox;
+            let slow = self.sessions.get(key).is_some_and(|session| {
+                session.outbox.pending() > bounds.pending_count
+                    || session.outbox.pending_bytes() > bounds.pending_bytes
+            });
+            if slow {
+                self.counters.lane_overflows += 1;
+                self.close(connection, CloseCode::UnknownError);
+            }
+        }
+        let mut dirty = std::mem::take(&mut self.after.dirty);
+        for key in dirty.drain(..) {
+            let Some(session) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            session.dirty = false;
+            if let Some(connection) = session.connection() {
+                self.flush(connection);
+            }
+        }
+        self.after.dirty = dirty;
+    }
+
+    /// Sessions and connections of this worker.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.sessions.len(), self.connections.len())
+    }
+}

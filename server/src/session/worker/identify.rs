@@ -1,0 +1,167 @@
+//! Identify: a new session, READY, and the guilds it attaches to.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::Worker;
+use crate::auth::tokens::strip_prefix;
+use crate::directory;
+use crate::fanout::outbox::Outbox;
+use crate::guild::actor::GuildMail;
+use crate::guild::core::Attach;
+use crate::protocol::limits::MAX_GUILDS_PER_SHARD;
+use crate::protocol::objects::User;
+use crate::protocol::{CloseCode, GuildId, Intents, UserId};
+use crate::session::greetings::{self, Ready};
+use crate::session::id::SessionId;
+use crate::session::payload::Identify;
+use crate::session::state::{Link, Membership, MembershipState, Session};
+
+impl Worker {
+    /// The account that a token is for.
+    pub(super) fn authenticate(&self, token: &str) -> Option<Arc<User>> {
+        let claims = self.shared.tokens.verify(strip_prefix(token)).ok()?;
+        let id = UserId::new(claims.user_id);
+        if claims.user_id == 0 {
+            return None;
+        }
+        Some(self.shared.directory.user(id).unwrap_or_else(|| {
+            let user = directory::unknown_user(id, claims.bot);
+            let put = self.shared.directory.put_user(Arc::clone(&user));
+            actix_rt::spawn(async move {
+                if let Err(error) = put.await {
+                    tracing::warn!(%error, user = %id, "a new account was not kept");
+                }
+            });
+            user
+        }))
+    }
+
+    pub(super) fn identify(&mut self, key: usize, identify: Identify) {
+        if self.draining {
+            self.refuse_session(key);
+            return;
+        }
+        let Some(user) = self.authenticate(&identify.token) else {
+            self.close(key, CloseCode::AuthenticationFailed);
+            return;
+        };
+        let intents = match identify.intents {
+            Some(intents) => intents,
+            None if user.bot => {
+                self.close(key, CloseCode::InvalidIntents);
+                return;
+            }
+            // Users' clients name none and get everything.
+            None => Intents::from_bits(u64::MAX),
+        };
+        let (shard, shards) = identify.shard;
+        let mut guilds = self.shared.directory.guilds_of(user.id);
+        guilds.retain(|guild| guild.shard(shards) == shard);
+        if guilds.len() > MAX_GUILDS_PER_SHARD {
+            self.close(key, CloseCode::ShardingRequired);
+            return;
+        }
+        let mut direct = Vec::new();
+        if shard == 0 {
+            let channels = self.shared.directory.direct_channels_of(user.id);
+            direct.extend(
+                channels
+                    .into_iter()
+                    .map(|channel| GuildId::new(channel.get())),
+            );
+        }
+        let session = self.start_session(key, user, intents, identify);
+        self.shared.counters.identifies.inc();
+        let ready = greetings::ready(&Ready {
+            user: &self.sessions[session].user,
+            session: self.sessions[session].id,
+            guilds: &guilds,
+            url: &self.shared.settings.url,
+            shard: (shard, shards),
+        });
+        self.deliver(session, ready);
+        self.settle();
+        for guild in guilds.into_iter().chain(direct) {
+            self.ask_guild(session, guild, false);
+        }
+    }
+
+    fn start_session(
+        &mut self,
+        connection: usize,
+        user: Arc<User>,
+        intents: Intents,
+        identify: Identify,
+    ) -> usize {
+        let id = SessionId::random();
+        let generation = self.generation();
+        let user_id = user.id;
+        let key = self.sessions.insert(Session {
+            id,
+            generation,
+            user,
+            intents,
+            shard: identify.shard,
+            large_threshold: identify.large_threshold,
+            presence: identify.presence,
+            outbox: Outbox::default(),
+            link: Link::Connected(connection),
+            guilds: SmallVec::new(),
+            dirty: false,
+        });
+        self.by_id.insert(id, key);
+        self.by_user.entry(user_id).or_default().push(key);
+        self.shared.links.place(id, self.hub);
+        self.activate(connection, key);
+        key
+    }
+
+    /// The connection serves the session from now on.
+    pub(super) fn activate(&mut self, connection: usize, session: usize) {
+        let now_ms = self.now_ms();
+        if let Some(connection) = self.connections.get_mut(connection) {
+            connection.session = Some(session);
+            connection.core.on_active(now_ms);
+        }
+    }
+
+    /// Asks a guild to take a session.
+    pub(super) fn ask_guild(&mut self, key: usize, guild: GuildId, joined: bool) {
+        let at_ms = self.now_ms();
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let state = MembershipState::Asked { at_ms, joined };
+        match session.membership(guild) {
+            Some(membership) => membership.state = state,
+            None => session.guilds.push(Membership { guild, state }),
+        }
+        let attach = attach_of(self.hub, key, session);
+        if !self.waiting.contains(&(key, session.generation)) {
+            self.waiting.push((key, session.generation));
+        }
+        // A refusal is tried again with the unanswered ones.
+        if self
+            .shared
+            .router
+            .post(guild, GuildMail::Attach(attach))
+            .is_err()
+        {
+            self.shared.counters.mail_refused.inc();
+        }
+    }
+}
+
+/// What a guild is told of a session.
+pub(super) fn attach_of(hub: crate::fanout::HubId, key: usize, session: &Session) -> Attach {
+    Attach {
+        hub,
+        session: key as u64,
+        user: session.user.id,
+        intents: session.intents,
+        large_threshold: session.large_threshold,
+        presence: Some(session.presence.clone()),
+    }
+}

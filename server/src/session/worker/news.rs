@@ -1,0 +1,207 @@
+//! What guilds and other workers tell this worker.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Worker;
+use crate::fanout::mail::GuildNews;
+use crate::fanout::{Attachment, Item, Room, guild_create};
+use crate::protocol::{ApiError, EventName, GuildId, UserId};
+use crate::session::greetings;
+use crate::session::links::HubMail;
+use crate::session::sink::Sink;
+use crate::session::state::MembershipState;
+
+impl Worker {
+    /// Mail for the hub.
+    pub fn on_mail(&mut self, mail: HubMail) {
+        match mail {
+            HubMail::News(news) => self.on_news(news),
+            HubMail::Yield {
+                session,
+                user,
+                seq,
+                to,
+            } => self.yield_session(session, user, seq, to),
+            HubMail::Yielded {
+                connection,
+                generation,
+                from,
+                key,
+                parts,
+                seq,
+            } => {
+                self.adopt((connection, generation), (from, key), parts, seq);
+            }
+            HubMail::Reconnect => self.ask_to_reconnect(),
+            HubMail::CloseAll => self.close_all(),
+        }
+        self.settle();
+    }
+
+    fn on_news(&mut self, news: GuildNews) {
+        match news {
+            GuildNews::Items { guild, items } => self.on_items(guild, &items),
+            GuildNews::Attached {
+                guild,
+                session,
+                result,
+                missed,
+            } => {
+                let key = session as usize;
+                match *result {
+                    Ok(attachment) => self.attached(key, guild, &attachment, missed),
+                    Err(error) => self.not_attached(key, guild, &error),
+                }
+            }
+            GuildNews::Lost { guild } => self.lost(guild),
+            GuildNews::Joined { guild, user } => self.joined(guild, user),
+        }
+    }
+
+    fn on_items(&mut self, guild: GuildId, items: &[Item]) {
+        let Some(room) = self.rooms.get_mut(&guild) else {
+            return;
+        };
+        let mut sink = Sink {
+            sessions: &mut self.sessions,
+            bounds: &self.shared.settings.outbox,
+            after: &mut self.after,
+        };
+        room.apply(items, &mut sink);
+    }
+
+    fn attached(
+        &mut self,
+        key: usize,
+        guild: GuildId,
+        attachment: &Attachment,
+        missed: Option<Arc<[Item]>>,
+    ) {
+        let view = &attachment.view;
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        // A session under a key that was another's when the guild was asked.
+        if session.user.id != attachment.member.user.id {
+            return;
+        }
+        let intents = session.intents;
+        let Some(membership) = session.membership(guild) else {
+            return;
+        };
+        let state = std::mem::replace(&mut membership.state, MembershipState::Present(usize::MAX));
+        let room = self
+            .rooms
+            .entry(guild)
+            .or_insert_with(|| Room::new(guild, Arc::clone(&view.table), view.position));
+        match state {
+            MembershipState::Present(place) => {
+                // Asked twice and answered twice.
+                self.set_place(key, guild, place);
+            }
+            MembershipState::Asked { joined, .. } => {
+                let place = room.join(key, intents, Arc::clone(&attachment.member));
+                let visible = room.visible(place).cloned().unwrap_or_default();
+                self.set_place(key, guild, place);
+                let tells = !view.table.direct;
+                if tells && intents.contains(EventName::GuildCreate.guild_intent()) {
+                    self.deliver(
+                        key,
+                        guild_create::guild_create(attachment, &visible, joined),
+                    );
+                }
+            }
+            MembershipState::Returning { parts, .. } => {
+                let Some(missed) = missed else {
+                    self.invalidate(key);
+                    return;
+                };
+                let mut sink = Sink {
+                    sessions: &mut self.sessions,
+                    bounds: &self.shared.settings.outbox,
+                    after: &mut self.after,
+                };
+                if let Some(place) = room.rejoin(key, intents, *parts, &missed, &mut sink) {
+                    self.set_place(key, guild, place);
+                }
+            }
+        }
+    }
+
+    fn set_place(&mut self, key: usize, guild: GuildId, place: usize) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && let Some(membership) = session.membership(guild)
+        {
+            membership.state = MembershipState::Present(place);
+        }
+    }
+
+    fn not_attached(&mut self, key: usize, guild: GuildId, error: &ApiError) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let Some(membership) = session.membership(guild) else {
+            return;
+        };
+        if let MembershipState::Present(_) = membership.state {
+            return;
+        }
+        let comes_back = error.status == ApiError::UNAVAILABLE.status;
+        if !comes_back {
+            session
+                .guilds
+                .retain(|membership| membership.guild != guild);
+        }
+        self.deliver(key, guild_create::guild_delete(guild, comes_back));
+    }
+
+    /// Items of a guild were lost on the way: whoever is in its room cannot go on.
+    fn lost(&mut self, guild: GuildId) {
+        let Some(room) = self.rooms.get(&guild) else {
+            return;
+        };
+        let sessions: Vec<usize> = room.sessions().collect();
+        for key in sessions {
+            self.invalidate(key);
+        }
+    }
+
+    fn joined(&mut self, guild: GuildId, user: UserId) {
+        let Some(keys) = self.by_user.get(&user) else {
+            return;
+        };
+        for key in keys.clone() {
+            let session = &mut self.sessions[key];
+            let (shard, shards) = session.shard;
+            if guild.shard(shards) == shard && session.membership(guild).is_none() {
+                self.ask_guild(key, guild, true);
+            }
+        }
+    }
+
+    /// The node goes down: clients are asked to resume elsewhere.
+    fn ask_to_reconnect(&mut self) {
+        self.draining = true;
+        let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.send_control(key, greetings::RECONNECT);
+        }
+    }
+
+    fn close_all(&mut self) {
+        let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.close(key, crate::protocol::CloseCode::UnknownError);
+        }
+    }
+
+    /// Chunks for op 8 that a guild has answered.
+    pub(super) fn deliver_all(&mut self, key: usize, bodies: Vec<Bytes>) {
+        for body in bodies {
+            self.deliver(key, body);
+        }
+        self.settle();
+    }
+}

@@ -1,0 +1,243 @@
+//! Resume: a session goes on over a new connection, on this worker or from another.
+//!
+//! *Invariant I10*: what the client missed is replayed whole, or the session is refused by op 9.
+
+use smallvec::SmallVec;
+
+use super::Worker;
+use super::identify::attach_of;
+use crate::counters::ResumeOutcome;
+use crate::fanout::HubId;
+use crate::fanout::outbox::Outbox;
+use crate::guild::actor::GuildMail;
+use crate::protocol::{CloseCode, UserId};
+use crate::session::greetings;
+use crate::session::id::SessionId;
+use crate::session::links::{Caller, HubMail};
+use crate::session::payload::Resume;
+use crate::session::state::{Link, Membership, MembershipState, Session, SessionParts};
+
+impl Worker {
+    pub(super) fn resume(&mut self, key: usize, resume: &Resume) {
+        let Some(user) = self.authenticate(&resume.token) else {
+            self.close(key, CloseCode::AuthenticationFailed);
+            return;
+        };
+        let seq = resume.seq.unwrap_or(0);
+        let found = resume.session_id.parse::<SessionId>().ok();
+        let place = found.and_then(|id| self.shared.links.find(id).map(|hub| (id, hub)));
+        let Some((id, hub)) = place.filter(|_| !self.draining) else {
+            self.refuse_session(key);
+            return;
+        };
+        if hub == self.hub {
+            self.resume_here(key, id, user.id, seq);
+        } else {
+            let generation = self.connections[key].generation;
+            let to = Caller {
+                hub: self.hub,
+                connection: key,
+                generation,
+            };
+            let mail = HubMail::Yield {
+                session: id,
+                user: user.id,
+                seq,
+                to,
+            };
+            if !self.shared.links.post(hub, mail) {
+                self.refuse_session(key);
+            }
+        }
+    }
+
+    fn resume_here(&mut self, key: usize, id: SessionId, user: UserId, seq: u64) {
+        let Some(session) = self.rewound(id, user, seq) else {
+            self.refuse_session(key);
+            return;
+        };
+        self.drop_old_connection(session);
+        self.go_on(key, session);
+    }
+
+    /// A session that can be resumed after `seq`, rewound; one that cannot is ended.
+    fn rewound(&mut self, id: SessionId, user: UserId, seq: u64) -> Option<usize> {
+        let key = *self.by_id.get(&id)?;
+        let session = &mut self.sessions[key];
+        if session.user.id != user {
+            return None;
+        }
+        if !session.outbox.rewind(seq) {
+            self.drop_old_connection(key);
+            self.end_session(key);
+            return None;
+        }
+        Some(key)
+    }
+
+    /// The session's former connection, if it is still there, is closed: the client has a new one.
+    fn drop_old_connection(&mut self, session: usize) {
+        if let Some(old) = self.sessions[session].connection() {
+            if let Some(connection) = self.connections.get_mut(old) {
+                connection.session = None;
+            }
+            self.close(old, CloseCode::UnknownError);
+        }
+    }
+
+    /// Replays what the client missed, then tells it so.
+    fn go_on(&mut self, connection: usize, session: usize) {
+        self.sessions[session].link = Link::Connected(connection);
+        self.activate(connection, session);
+        self.shared.counters.resumes.of(ResumeOutcome::Whole).inc();
+        self.deliver(session, greetings::resumed());
+        self.settle();
+    }
+
+    /// Op 9: the client starts anew, on the same connection if it likes.
+    pub(super) fn refuse_session(&mut self, key: usize) {
+        let now_ms = self.now_ms();
+        self.shared
+            .counters
+            .resumes
+            .of(ResumeOutcome::Refused)
+            .inc();
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.session = None;
+            connection.core.on_invalid_session(now_ms);
+        }
+        self.send_control(key, greetings::INVALID_SESSION);
+        self.watch(key);
+    }
+
+    /// Another worker has the client: hand the session over.
+    pub(super) fn yield_session(&mut self, id: SessionId, user: UserId, seq: u64, to: Caller) {
+        let mut key_there = 0;
+        let parts = self.rewound(id, user, seq).map(|key| {
+            self.drop_old_connection(key);
+            key_there = key as u64;
+            Box::new(self.take_apart(key))
+        });
+        let mail = HubMail::Yielded {
+            connection: to.connection,
+            generation: to.generation,
+            from: self.hub,
+            key: key_there,
+            parts,
+            seq,
+        };
+        self.shared.links.post(to.hub, mail);
+        self.settle();
+    }
+
+    fn take_apart(&mut self, key: usize) -> SessionParts {
+        let session = self.sessions.remove(key);
+        self.forget_keys(key, session.id, session.user.id);
+        let mut parts = SessionParts {
+            id: session.id,
+            user: session.user,
+            intents: session.intents,
+            shard: session.shard,
+            large_threshold: session.large_threshold,
+            presence: session.presence,
+            outbox: session.outbox.into_parts(),
+            present: Vec::new(),
+            asked: Vec::new(),
+        };
+        for membership in session.guilds {
+            match membership.state {
+                MembershipState::Asked { joined, .. } => {
+                    parts.asked.push((membership.guild, joined));
+                }
+                MembershipState::Returning { parts: past, .. } => parts.present.push(*past),
+                MembershipState::Present(place) => {
+                    if let Some(room) = self.rooms.get_mut(&membership.guild)
+                        && let Some(past) = room.take(place)
+                    {
+                        parts.present.push(past);
+                    }
+                    self.drop_empty_room(membership.guild);
+                }
+            }
+        }
+        parts
+    }
+
+    /// A session came from another worker, or cannot come.
+    pub(super) fn adopt(
+        &mut self,
+        (connection, generation): (usize, u32),
+        (from, old_key): (HubId, u64),
+        parts: Option<Box<SessionParts>>,
+        seq: u64,
+    ) {
+        let waits = self.connections.get(connection).is_some_and(|waiting| {
+            waiting.generation == generation && !waiting.core.is_closing() && !waiting.dead
+        });
+        let Some(parts) = parts else {
+            if waits {
+                self.refuse_session(connection);
+            }
+            return;
+        };
+        let key = self.move_in(*parts, from, old_key);
+        if waits {
+            let rewound = self.sessions[key].outbox.rewind(seq);
+            debug_assert!(rewound, "the other worker has checked");
+            self.go_on(connection, key);
+        } else {
+            // The client is gone already; it may come again.
+            self.detach_link(key);
+        }
+    }
+
+    /// Settles a session from another worker here: its guilds are asked for what it misses.
+    fn move_in(&mut self, parts: SessionParts, from: HubId, old_key: u64) -> usize {
+        let now_ms = self.now_ms();
+        let generation = self.generation();
+        let (id, user_id) = (parts.id, parts.user.id);
+        let key = self.sessions.insert(Session {
+            id,
+            generation,
+            user: parts.user,
+            intents: parts.intents,
+            shard: parts.shard,
+            large_threshold: parts.large_threshold,
+            presence: parts.presence,
+            outbox: Outbox::from(parts.outbox),
+            link: Link::Detached(now_ms),
+            guilds: SmallVec::new(),
+            dirty: false,
+        });
+        self.by_id.insert(id, key);
+        self.by_user.entry(user_id).or_default().push(key);
+        self.shared.links.place(id, self.hub);
+        for past in parts.present {
+            let guild = past.guild;
+            let session = &mut self.sessions[key];
+            let attach = attach_of(self.hub, key, session);
+            let mail = GuildMail::Reattach(attach, past.position);
+            let state = MembershipState::Returning {
+                at_ms: now_ms,
+                parts: Box::new(past),
+            };
+            session.guilds.push(Membership { guild, state });
+            if self.shared.router.post(guild, mail).is_err() {
+                self.shared.counters.mail_refused.inc();
+            }
+            // The former hub's part ends after the new one's begins: the user stays present.
+            let mail = GuildMail::Detach {
+                hub: from,
+                session: old_key,
+                user: user_id,
+            };
+            // Without its guild there is nothing to detach from.
+            let _ = self.shared.router.post(guild, mail);
+        }
+        self.waiting.push((key, generation));
+        for (guild, joined) in parts.asked {
+            self.ask_guild(key, guild, joined);
+        }
+        key
+    }
+}

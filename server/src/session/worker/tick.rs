@@ -1,0 +1,148 @@
+//! What time brings, once a second.
+
+use super::{Deadline, Worker};
+use crate::counters::{Close, SessionState};
+use crate::guild::actor::GuildMail;
+use crate::session::core::Overdue;
+use crate::session::state::{Link, MembershipState};
+
+use super::identify::attach_of;
+
+/// A guild that has not answered for this long is asked again.
+const ASK_AGAIN_MS: u64 = 5_000;
+
+impl Worker {
+    /// Deadlines, questions without an answer, figures.
+    pub fn tick(&mut self) {
+        let now_ms = self.now_ms();
+        let mut due = Vec::new();
+        self.wheel.advance(now_ms / 1_000, &mut due);
+        for deadline in due {
+            match deadline {
+                Deadline::Connection { key, generation } => {
+                    self.look_at_connection(key, generation, now_ms);
+                }
+                Deadline::Session { key, generation } => {
+                    self.look_at_session(key, generation, now_ms);
+                }
+            }
+        }
+        self.ask_again(now_ms);
+        self.settle();
+        self.count_sessions();
+        self.counters.flush_into(&self.shared.counters);
+    }
+
+    fn look_at_connection(&mut self, key: usize, generation: u32, now_ms: u64) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.generation != generation || connection.dead {
+            return;
+        }
+        let stuck = connection.blocked_since_ms.is_some_and(|since| {
+            now_ms.saturating_sub(since) >= self.shared.settings.write_timeout.as_millis() as u64
+        });
+        if stuck {
+            connection.kill();
+            self.shared.counters.closed(Close::lost());
+            return;
+        }
+        match connection
+            .core
+            .on_time(now_ms, &self.shared.settings.patience)
+        {
+            Overdue::Nothing => {
+                let mut next = connection.core.deadline_ms(&self.shared.settings.patience);
+                if let Some(since) = connection.blocked_since_ms {
+                    next = next.min(since + self.shared.settings.write_timeout.as_millis() as u64);
+                }
+                // At least once in ten seconds, for sockets that stop to take anything.
+                next = next.min(now_ms + 10_000);
+                self.wheel
+                    .insert(Deadline::Connection { key, generation }, next / 1_000 + 1);
+            }
+            Overdue::Close(code) => self.close(key, code),
+            Overdue::Drop => connection.kill(),
+        }
+    }
+
+    fn look_at_session(&mut self, key: usize, generation: u32, now_ms: u64) {
+        let Some(session) = self.sessions.get(key) else {
+            return;
+        };
+        if session.generation != generation {
+            return;
+        }
+        let Link::Detached(since) = session.link else {
+            return;
+        };
+        let end = since + self.shared.settings.resume_window.as_millis() as u64;
+        if now_ms >= end {
+            self.end_session(key);
+        } else {
+            self.wheel
+                .insert(Deadline::Session { key, generation }, end / 1_000 + 1);
+        }
+    }
+
+    fn count_sessions(&mut self) {
+        let greeted = self
+            .connections
+            .iter()
+            .filter(|(_, it)| it.session.is_none())
+            .count();
+        let detached = self
+            .sessions
+            .iter()
+            .filter(|(_, it)| it.connection().is_none())
+            .count();
+        let now = [
+            (SessionState::Connected, greeted),
+            (SessionState::Active, self.sessions.len() - detached),
+            (SessionState::Detached, detached),
+        ];
+        for (before, (state, count)) in self.census.iter_mut().zip(now) {
+            let change = count as i64 - *before;
+            *before = count as i64;
+            self.shared.counters.sessions.of(state).inc_by(change);
+        }
+    }
+
+    /// Asks guilds again that have not answered.
+    fn ask_again(&mut self, now_ms: u64) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|(key, generation)| {
+            let Some(session) = self.sessions.get_mut(*key) else {
+                return false;
+            };
+            if session.generation != *generation {
+                return false;
+            }
+            let mut still = false;
+            let attach = attach_of(self.hub, *key, session);
+            for membership in &mut session.guilds {
+                let (at_ms, since) = match &mut membership.state {
+                    MembershipState::Asked { at_ms, .. } => (at_ms, None),
+                    MembershipState::Returning { at_ms, parts } => (at_ms, Some(parts.position)),
+                    MembershipState::Present(_) => continue,
+                };
+                still = true;
+                if now_ms.saturating_sub(*at_ms) < ASK_AGAIN_MS {
+                    continue;
+                }
+                *at_ms = now_ms;
+                let mail = match since {
+                    None => GuildMail::Attach(attach.clone()),
+                    Some(since) => GuildMail::Reattach(attach.clone(), since),
+                };
+                if self.shared.router.post(membership.guild, mail).is_err() {
+                    self.shared.counters.mail_refused.inc();
+                }
+            }
+            still
+        });
+        waiting.append(&mut self.waiting);
+        self.waiting = waiting;
+    }
+}

@@ -1,0 +1,3 @@
+//! Keeping actors in bounds and alive.
+
+pub mod mail;
