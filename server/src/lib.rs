@@ -19,7 +19,7 @@
 //! * [`admin`] — what the operator sees. It looks at everything and nothing looks at it.
 //! * [`app`] — settings → build → run → drain.
 
-//pub mod api;
+pub mod api;
 pub mod auth;
 pub mod cli;
 pub mod clock;

@@ -327,9 +327,9 @@ mod tests {
         let error = MemoryDirectory::load(&path).unwrap_err();
         assert!(matches!(error, FileError::Damaged { line, .. } if line == last));
 
-        let mut lost = lines.clone();
-        lost.remove(2);
-        fs::write(&path, lost.join("\n")).unwrap();
+        let mut shorter = lines.clone();
+        shorter.remove(2);
+        fs::write(&path, shorter.join("\n")).unwrap();
         let error = MemoryDirectory::load(&path).unwrap_err();
         assert!(matches!(error, FileError::Damaged { line, .. } if line == last - 1));
 

@@ -1,0 +1,121 @@
+//! What a handler answers, and how that and every error become responses.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::guild::command::{Outcome, Reply};
+use crate::protocol::ApiError;
+
+/// How long a client is asked to wait where a 429 does not say, in seconds.
+const UNKNOWN_WAIT_S: u64 = 1;
+
+/// What a request came to, if not to an error.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    /// 200 or 201 with a JSON body.
+    Json(StatusCode, Bytes),
+    /// 204.
+    NoContent,
+}
+
+/// What every handler returns.
+pub(super) type Handled = Result<Answer, ApiError>;
+
+impl Answer {
+    /// 200 with a value.
+    pub(super) fn json(value: &impl Serialize) -> Handled {
+        Self::serialized(StatusCode::OK, value)
+    }
+
+    /// 201 with a value.
+    pub(super) fn created(value: &impl Serialize) -> Handled {
+        Self::serialized(StatusCode::CREATED, value)
+    }
+
+    fn serialized(status: StatusCode, value: &impl Serialize) -> Handled {
+        match serde_json::to_vec(value) {
+            Ok(body) => Ok(Self::Json(status, body.into())),
+            Err(error) => {
+                tracing::error!(%error, "a response cannot be serialized");
+                Err(ApiError::INTERNAL)
+            }
+        }
+    }
+
+    /// What a guild said: 200 with its body, or 204.
+    pub(super) fn of(outcome: Outcome) -> Handled {
+        match outcome? {
+            Reply::Json(body) => Ok(Self::Json(StatusCode::OK, body)),
+            Reply::Done | Reply::Unchanged => Ok(Self::NoContent),
+            Reply::Members { members, .. } => Self::json(&members),
+        }
+    }
+
+    /// What a guild said about something new: 201 with its body, or 204 where it was there before.
+    pub(super) fn of_creation(outcome: Outcome) -> Handled {
+        match Self::of(outcome)? {
+            Self::Json(_, body) => Ok(Self::Json(StatusCode::CREATED, body)),
+            Self::NoContent => Ok(Self::NoContent),
+        }
+    }
+
+    /// Whether the guild did it; the answer is 204.
+    pub(super) fn done(outcome: Outcome) -> Handled {
+        outcome.map(|_| Self::NoContent)
+    }
+}
+
+/// The body of a reply that must have one.
+pub(super) fn body_of(outcome: Outcome) -> Result<Bytes, ApiError> {
+    match outcome? {
+        Reply::Json(body) => Ok(body),
+        reply => {
+            tracing::error!(?reply, "a guild's reply lacks a body");
+            Err(ApiError::INTERNAL)
+        }
+    }
+}
+
+/// The one place where answers and errors become responses.
+pub(super) fn respond(handled: Handled) -> HttpResponse {
+    match handled {
+        Ok(Answer::Json(status, body)) => json_response(status, body),
+        Ok(Answer::NoContent) => HttpResponse::NoContent().finish(),
+        Err(error) => respond_error(&error),
+    }
+}
+
+fn respond_error(error: &ApiError) -> HttpResponse {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut body = error.body();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        // Several libraries fail on a 429 without these.
+        body["retry_after"] = (UNKNOWN_WAIT_S as f64).into();
+        body["global"] = false.into();
+    }
+    let mut response = json_response(status, body.to_string().into());
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from(UNKNOWN_WAIT_S));
+        headers.insert(super::rate::SCOPE, HeaderValue::from_static("shared"));
+        super::rate::insert_via(headers);
+    }
+    response
+}
+
+/// 405 with the methods that the path has.
+pub(super) fn method_not_allowed(allow: HeaderValue) -> HttpResponse {
+    let mut response = respond_error(&ApiError::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(ALLOW, allow);
+    response
+}
+
+/// A response whose type is exactly `application/json`: six libraries compare it as a string.
+pub(super) fn json_response(status: StatusCode, body: Bytes) -> HttpResponse {
+    const JSON: (HeaderName, HeaderValue) =
+        (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    HttpResponse::build(status).insert_header(JSON).body(body)
+}

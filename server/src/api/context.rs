@@ -1,0 +1,117 @@
+//! What every handler works with: the rooms below, and the settings of the API.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::auth::rate_limit::{Bucket, Quota, RestLimits, RestSettings};
+use crate::auth::tokens::TokenSigner;
+use crate::directory::Directory;
+use crate::guild::router::Router;
+use crate::protocol::ids::SnowflakeSource;
+use crate::protocol::{GuildId, UserId};
+
+/// How the API learns the live sessions of a user about guilds.
+pub trait SessionNotices: Send + Sync + 'static {
+    /// The user has become a member of the guild, or of a direct message channel (whose guild has
+    /// the channel's id): the user's live sessions attach to it. Called once the guild has
+    /// acknowledged the membership and the directory knows it; possibly more than once.
+    fn joined(&self, user: UserId, guild: GuildId);
+}
+
+/// Settings of the API.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Largest request body, in bytes.
+    pub max_body: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Whether browsers may call the API from pages of any origin.
+    pub allow_any_origin: bool,
+    /// Guilds for each of the shards that `GET /gateway/bot` recommends.
+    pub guilds_per_shard: usize,
+    /// Shards that may identify at once, as `GET /gateway/bot` says.
+    pub max_concurrency: u32,
+    /// The limits that all requests share.
+    pub rest_limits: RestSettings,
+    /// Messages that one user may create in one channel.
+    pub create_message: Quota,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_body: 256 * 1024,
+            body_timeout: Duration::from_secs(20),
+            allow_any_origin: false,
+            guilds_per_shard: 1_000,
+            max_concurrency: 16,
+            rest_limits: RestSettings::default(),
+            create_message: Quota::per_second(10),
+        }
+    }
+}
+
+/// What the handlers share.
+pub struct Context {
+    pub(super) router: Router,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) ids: Arc<SnowflakeSource>,
+    pub(super) tokens: TokenSigner,
+    pub(super) sessions: Arc<dyn SessionNotices>,
+    /// `ws://host:port/gateway`, without a trailing slash.
+    pub(super) gateway_url: String,
+    pub(super) settings: Settings,
+    pub(super) limits: RestLimits,
+    pub(super) message_bucket: Bucket,
+    /// Zero of the limits' time.
+    started: Instant,
+}
+
+impl Context {
+    /// A context with limits that nobody has used yet. `gateway_url` is what `GET /gateway` says:
+    /// `ws://host:port/gateway`; trailing slashes are cut, since one library would double them.
+    pub fn new(
+        router: Router,
+        directory: Arc<dyn Directory>,
+        ids: Arc<SnowflakeSource>,
+        tokens: TokenSigner,
+        sessions: Arc<dyn SessionNotices>,
+        gateway_url: &str,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            router,
+            directory,
+            ids,
+            tokens,
+            sessions,
+            gateway_url: gateway_url.trim_end_matches('/').to_owned(),
+            limits: RestLimits::new(settings.rest_limits),
+            message_bucket: Bucket::new("POST /channels/{id}/messages", settings.create_message),
+            settings,
+            started: Instant::now(),
+        }
+    }
+
+    /// The limits, with their counters.
+    pub const fn limits(&self) -> &RestLimits {
+        &self.limits
+    }
+
+    /// The time that the limits count in.
+    pub(super) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// A fresh snowflake.
+    pub(super) fn fresh_id(&self) -> u64 {
+        self.ids.next(unix_time().as_millis() as u64)
+    }
+}
+
+/// The time of day, since the Unix epoch.
+pub(super) fn unix_time() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}

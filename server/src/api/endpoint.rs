@@ -1,0 +1,180 @@
+//! Endpoints: a path, its methods, and what every request goes through before and after its handler.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderValue;
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
+
+use super::answer::{Handled, method_not_allowed, respond};
+use super::call::{Call, identify};
+use super::context::Context;
+use super::{cors, rate};
+use crate::auth::rate_limit::Subject;
+use crate::protocol::ApiError;
+
+/// A path that is being given its methods.
+pub(super) struct Endpoint<'a> {
+    context: &'a Arc<Context>,
+    resource: Resource,
+    allow: String,
+}
+
+impl<'a> Endpoint<'a> {
+    /// A path such as `/channels/{channel}`, without methods as yet.
+    pub(super) fn at(context: &'a Arc<Context>, path: &str) -> Self {
+        Self {
+            context,
+            resource: web::resource(path),
+            allow: String::new(),
+        }
+    }
+
+    /// Adds a method for known accounts; `HEAD` comes with `GET`.
+    pub(super) fn on<F, Fut>(self, method: &Method, handler: F) -> Self
+    where
+        F: Fn(Call) -> Fut + Clone + 'static,
+        Fut: Future<Output = Handled> + 'static,
+    {
+        let context = self.context.clone();
+        self.route(method, move |request, payload| {
+            let (context, handler) = (context.clone(), handler.clone());
+            async move { serve(context, request, payload, None, handler).await }
+        })
+    }
+
+    /// Adds a method that counts in a bucket of its own; `resource` names the part of the path that
+    /// each have their own count.
+    pub(super) fn on_limited<F, Fut>(
+        self,
+        method: &Method,
+        resource: &'static str,
+        handler: F,
+    ) -> Self
+    where
+        F: Fn(Call) -> Fut + Clone + 'static,
+        Fut: Future<Output = Handled> + 'static,
+    {
+        let context = self.context.clone();
+        self.route(method, move |request, payload| {
+            let (context, handler) = (context.clone(), handler.clone());
+            async move { serve(context, request, payload, Some(resource), handler).await }
+        })
+    }
+
+    /// Adds `GET` for everybody, token or not.
+    pub(super) fn public<F>(self, handler: F) -> Self
+    where
+        F: Fn(&Context) -> Handled + Clone + 'static,
+    {
+        let context = self.context.clone();
+        self.route(&Method::GET, move |_, _| {
+            let response = finish(&context, respond(handler(&context)));
+            async move { response }
+        })
+    }
+
+    fn route<F, Fut>(mut self, method: &Method, handler: F) -> Self
+    where
+        F: Fn(HttpRequest, web::Payload) -> Fut + Clone + 'static,
+        Fut: Future<Output = HttpResponse> + 'static,
+    {
+        if !self.allow.is_empty() {
+            self.allow.push_str(", ");
+        }
+        self.allow.push_str(method.as_str());
+        let wanted = method.clone();
+        let with_head = method == Method::GET;
+        if with_head {
+            self.allow.push_str(", HEAD");
+        }
+        let route = Route::new()
+            .guard(guard::fn_guard(move |ctx| {
+                let method = &ctx.head().method;
+                *method == wanted || (with_head && *method == Method::HEAD)
+            }))
+            .to(handler);
+        self.resource = self.resource.route(route);
+        self
+    }
+
+    /// Adds the path to the application; its other methods are answered with 405.
+    pub(super) fn add(self, cfg: &mut web::ServiceConfig) {
+        let context = self.context.clone();
+        let allow = HeaderValue::from_str(&self.allow).expect("invariant: methods are visible");
+        let refuse = web::to(move |request: HttpRequest| {
+            let preflight = context.settings.allow_any_origin
+                && request.method() == Method::OPTIONS
+                && request.headers().contains_key("origin");
+            let response = if preflight {
+                cors::preflight(allow.clone())
+            } else {
+                finish(&context, method_not_allowed(allow.clone()))
+            };
+            async move { response }
+        });
+        cfg.service(self.resource.default_service(refuse));
+    }
+}
+
+/// What unknown paths get.
+pub(super) fn not_found(context: &Arc<Context>) -> Route {
+    let context = context.clone();
+    web::to(move || {
+        let response = finish(&context, respond(Err(ApiError::NOT_FOUND)));
+        async move { response }
+    })
+}
+
+/// Who asks, how often, the handler, the response: in this order, so that a stranger learns nothing
+/// but that.
+async fn serve<F, Fut>(
+    context: Arc<Context>,
+    request: HttpRequest,
+    payload: web::Payload,
+    limited_by: Option<&'static str>,
+    handler: F,
+) -> HttpResponse
+where
+    F: Fn(Call) -> Fut,
+    Fut: Future<Output = Handled>,
+{
+    let user = match identify(&context, request.headers()).await {
+        Ok(user) => user,
+        Err(error) => {
+            let address = request.peer_addr().map(|address| address.ip());
+            let refused = rate::check_stranger(&context, address);
+            let response = refused.unwrap_or_else(|| respond(Err(error)));
+            return finish(&context, response);
+        }
+    };
+    let subject = Subject::User(user.id.get());
+    let now = context.uptime();
+    let limits = &context.limits;
+    let state = match limited_by {
+        None => limits.check_global(subject, now).map(|_| None),
+        Some(part) => {
+            let resource = request.match_info().query(part).parse().unwrap_or_default();
+            let bucket = &context.message_bucket;
+            limits.check(subject, bucket, resource, now).map(Some)
+        }
+    };
+    let state = match state {
+        Ok(state) => state,
+        Err(refusal) => return finish(&context, rate::refuse(&refusal)),
+    };
+    let call = Call::new(context.clone(), user, request, payload);
+    let mut response = respond(handler(call).await);
+    if let Some(state) = state {
+        rate::insert_state(response.headers_mut(), &state);
+    }
+    finish(&context, response)
+}
+
+fn finish(context: &Context, mut response: HttpResponse) -> HttpResponse {
+    if context.settings.allow_any_origin {
+        cors::allow_any_origin(response.headers_mut());
+    }
+    response
+}

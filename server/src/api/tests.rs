@@ -1,0 +1,411 @@
+//! The API without guilds: who may ask, how often, what is not there, and what needs no guild.
+
+mod accounts;
+mod bad_input;
+mod socket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::test::TestRequest;
+use actix_web::{App, test};
+use serde_json::{Value, json};
+
+use super::{Context, SessionNotices, Settings};
+use crate::auth::rate_limit::{Quota, RestSettings};
+use crate::auth::tokens::TokenSigner;
+use crate::directory::{Directory, MemoryDirectory};
+use crate::guild::router::Router;
+use crate::protocol::ids::SnowflakeSource;
+use crate::protocol::{ChannelId, GuildId, UserId};
+
+const ALICE: UserId = UserId::new(1_000_000_000_000_000_001);
+const BOT: UserId = UserId::new(1_000_000_000_000_000_009);
+const GUILD: GuildId = GuildId::new(2_000_000_000_000_000_001);
+const CHANNEL: ChannelId = ChannelId::new(3_000_000_000_000_000_001);
+
+struct Nobody;
+
+impl SessionNotices for Nobody {
+    fn joined(&self, _: UserId, _: GuildId) {}
+}
+
+/// An API whose guilds are all unavailable.
+struct Fixture {
+    context: Arc<Context>,
+    directory: Arc<MemoryDirectory>,
+    signer: TokenSigner,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::with(generous())
+    }
+
+    fn with(settings: Settings) -> Self {
+        let signer = TokenSigner::new(b"a secret of the tests").unwrap();
+        let directory = Arc::new(MemoryDirectory::new());
+        let context = Context::new(
+            Router {},
+            directory.clone(),
+            Arc::new(SnowflakeSource::new(1)),
+            signer.clone(),
+            Arc::new(Nobody),
+            "ws://127.0.0.1:8080/gateway/",
+            settings,
+        );
+        Self {
+            context: Arc::new(context),
+            directory,
+            signer,
+        }
+    }
+
+    fn token(&self, user: UserId) -> String {
+        self.signer.sign(user.get(), user == BOT, 1_767_225_600)
+    }
+
+    /// Alice in the guild with its channel, as far as the directory knows.
+    async fn with_member(self) -> Self {
+        let directory = &self.directory;
+        directory.add_members(GUILD, vec![ALICE]).await.unwrap();
+        directory.add_channels(GUILD, vec![CHANNEL]).await.unwrap();
+        self
+    }
+
+    async fn send(&self, request: TestRequest) -> Response {
+        let app = App::new().configure(|cfg| super::configure(cfg, &self.context));
+        let service = test::init_service(app).await;
+        Response::read(service.call(request.to_request()).await.unwrap()).await
+    }
+
+    /// A request of Alice's.
+    async fn ask(&self, request: TestRequest) -> Response {
+        let token = self.token(ALICE);
+        self.send(request.insert_header(("Authorization", token)))
+            .await
+    }
+
+    /// A request of the bot's.
+    async fn ask_as_bot(&self, request: TestRequest) -> Response {
+        let token = format!("Bot {}", self.token(BOT));
+        self.send(request.insert_header(("Authorization", token)))
+            .await
+    }
+}
+
+/// Settings by which no test but those of the limits meets one.
+fn generous() -> Settings {
+    Settings {
+        rest_limits: RestSettings {
+            global: Quota::per_second(1_000_000),
+            ..RestSettings::default()
+        },
+        create_message: Quota::per_second(1_000_000),
+        body_timeout: Duration::from_millis(200),
+        ..Settings::default()
+    }
+}
+
+fn get(path: &str) -> TestRequest {
+    TestRequest::get().uri(path)
+}
+
+fn post(path: &str) -> TestRequest {
+    TestRequest::post().uri(path)
+}
+
+struct Response {
+    status: StatusCode,
+    headers: actix_web::http::header::HeaderMap,
+    bytes: Vec<u8>,
+}
+
+impl Response {
+    async fn read<B: MessageBody>(response: ServiceResponse<B>) -> Self {
+        Self {
+            status: response.status(),
+            headers: response.headers().clone(),
+            bytes: test::read_body(response).await.to_vec(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The whole of an error without fields.
+    fn is_error(&self, status: u16, code: u32, message: &str) {
+        assert_eq!(self.json(), json!({"message": message, "code": code}));
+        assert_eq!(self.status, status);
+        assert_eq!(self.header("content-type"), Some("application/json"));
+    }
+
+    /// An error about one field, by its path.
+    fn is_field_error(&self, path: &str) {
+        let body = self.json();
+        assert_eq!((self.status.as_u16(), &body["code"]), (400, &json!(50_035)));
+        let mut at = &body["errors"];
+        for step in path.split('.') {
+            at = &at[step];
+        }
+        assert!(at["_errors"][0]["code"].is_string(), "{path} in {body}");
+    }
+}
+
+#[actix_web::test]
+async fn every_prefix_serves_and_the_type_is_exactly_json() {
+    let api = Fixture::new();
+    for prefix in ["/api/v10", "/api/v9", "/api"] {
+        let response = api.send(get(&format!("{prefix}/gateway"))).await;
+        assert_eq!(response.status, 200);
+        assert_eq!(
+            response.json(),
+            json!({"url": "ws://127.0.0.1:8080/gateway"})
+        );
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        assert_eq!(response.header("x-ratelimit-limit"), None);
+    }
+}
+
+#[actix_web::test]
+async fn tokens_are_taken_with_and_without_prefix_and_strangers_get_401() {
+    let api = Fixture::new();
+    let token = api.token(ALICE);
+    for prefix in ["Bot ", "Bearer ", ""] {
+        let value = format!("{prefix}{token}");
+        let request = get("/api/v10/users/@me").insert_header(("Authorization", value));
+        assert_eq!(api.send(request).await.status, 200, "{prefix}");
+    }
+    let zero = api.signer.sign(0, false, 0);
+    for value in [
+        "",
+        "Bot",
+        "Bot x.y.z",
+        &token[1..],
+        "Basic abc",
+        "\u{e9}",
+        &zero,
+    ] {
+        let request = get("/api/v10/users/@me").insert_header(("Authorization", value));
+        api.send(request)
+            .await
+            .is_error(401, 0, "401: Unauthorized");
+    }
+    let response = api.send(get("/api/v10/users/@me")).await;
+    response.is_error(401, 0, "401: Unauthorized");
+    assert_eq!(api.directory.sizes().users, 1);
+}
+
+#[actix_web::test]
+async fn unknown_paths_are_404_and_unknown_methods_405_with_those_allowed() {
+    let api = Fixture::new();
+    for path in [
+        "/api/v10",
+        "/api/v10/",
+        "/api/v10/nothing",
+        "/api/v8/gateway",
+        "/api/v10/gateway/",
+        "/api/v10//gateway",
+        "/api/v10/channels",
+    ] {
+        api.send(get(path)).await.is_error(404, 0, "404: Not Found");
+    }
+    for (request, allow) in [
+        (post("/api/v10/gateway"), "GET, HEAD"),
+        (
+            TestRequest::delete().uri("/api/v10/users/@me"),
+            "GET, HEAD, PATCH",
+        ),
+        (
+            TestRequest::put().uri("/api/v10/channels/1/messages"),
+            "POST, GET, HEAD",
+        ),
+        (
+            TestRequest::default()
+                .method(actix_web::http::Method::OPTIONS)
+                .uri("/api/v10/gateway"),
+            "GET, HEAD",
+        ),
+    ] {
+        let response = api.send(request).await;
+        response.is_error(405, 0, "405: Method Not Allowed");
+        assert_eq!(response.header("allow"), Some(allow));
+    }
+}
+
+#[actix_web::test]
+async fn guilds_are_asked_only_by_members() {
+    let api = Fixture::new().with_member().await;
+    // This fixture's guilds say 503 whenever they are asked.
+    for path in [
+        format!("/guilds/{GUILD}"),
+        format!("/guilds/{GUILD}/channels"),
+        format!("/guilds/{GUILD}/members?limit=2&after=0"),
+        format!("/guilds/{GUILD}/roles/{GUILD}"),
+        format!("/channels/{CHANNEL}"),
+        format!("/channels/{CHANNEL}/messages?&limit=10"),
+    ] {
+        let path = format!("/api/v10{path}");
+        assert_eq!(api.ask(get(&path)).await.status, 503, "{path}");
+        let response = api.ask_as_bot(get(&path)).await;
+        if path.contains("/guilds/") {
+            response.is_error(404, 10_004, "Unknown Guild");
+        } else {
+            response.is_error(403, 50_001, "Missing Access");
+        }
+    }
+    let response = api.ask(get("/api/v10/channels/5/messages")).await;
+    response.is_error(404, 10_003, "Unknown Channel");
+    let response = api.ask(get("/api/v10/guilds/5")).await;
+    response.is_error(404, 10_004, "Unknown Guild");
+}
+
+#[actix_web::test]
+async fn what_a_guild_may_have_done_stays_in_the_directory() {
+    let api = Fixture::new().with_member().await;
+    let response = api
+        .ask(post("/api/v10/guilds").set_json(json!({"name": "new"})))
+        .await;
+    assert_eq!(response.status, 503);
+    // Nobody knows whether it was made, so its entry stays.
+    assert_eq!(api.directory.guilds_of(ALICE).len(), 2);
+    let path = format!("/api/v10/guilds/{GUILD}/channels");
+    let response = api.ask(post(&path).set_json(json!({"name": "new"}))).await;
+    assert_eq!(response.status, 503);
+    assert_eq!(api.directory.sizes().channels, 3);
+    let path = format!("/api/v10/users/@me/guilds/{GUILD}");
+    assert_eq!(api.ask(TestRequest::delete().uri(&path)).await.status, 503);
+    assert!(api.directory.is_member(ALICE, GUILD));
+}
+
+const RATE_HEADERS: [&str; 5] = [
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-ratelimit-reset-after",
+    "x-ratelimit-bucket",
+];
+
+#[actix_web::test]
+async fn messages_of_a_channel_have_a_limit_that_headers_tell() {
+    let mut settings = generous();
+    settings.create_message = Quota::new(3, Duration::from_secs(3_600)).unwrap();
+    let api = Fixture::with(settings).with_member().await;
+    let path = format!("/api/v10/channels/{CHANNEL}/messages");
+    let send = || post(&path).set_json(json!({"content": "x"}));
+    for remaining in ["2", "1", "0"] {
+        let response = api.ask(send()).await;
+        assert_eq!(response.status, 503);
+        assert_eq!(response.header("x-ratelimit-remaining"), Some(remaining));
+        assert_eq!(response.header("x-ratelimit-limit"), Some("3"));
+        for name in RATE_HEADERS {
+            assert!(response.header(name).is_some(), "{name}");
+        }
+        let after: f64 = response
+            .header("x-ratelimit-reset-after")
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(after > 0.0 && after <= 3_600.0);
+        let reset: f64 = response
+            .header("x-ratelimit-reset")
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(reset > 1_700_000_000.0);
+    }
+    let refused = api.ask(send()).await;
+    assert_eq!(refused.status, 429);
+    let body = refused.json();
+    assert_eq!(body["message"], "You are being rate limited.");
+    assert_eq!(body["global"], false);
+    let retry_after = body["retry_after"].as_f64().unwrap();
+    assert!(retry_after > 1_100.0 && retry_after <= 1_200.0);
+    assert_eq!(refused.header("retry-after"), Some("1200"));
+    assert_eq!(refused.header("x-ratelimit-scope"), Some("user"));
+    assert_eq!(refused.header("x-ratelimit-global"), None);
+    assert_eq!(refused.header("via"), Some("1.1 guildhall"));
+    for name in RATE_HEADERS {
+        assert!(refused.header(name).is_some(), "{name}");
+    }
+    // Another user, another channel and another endpoint have their own count.
+    assert_ne!(api.ask_as_bot(send()).await.status, 429);
+    let other = "/api/v10/channels/77/messages";
+    let response = api.ask(post(other).set_json(json!({"content": "x"}))).await;
+    assert_eq!(response.status, 404);
+    let history = api.ask(get(&path)).await;
+    assert_eq!(history.status, 503);
+    assert_eq!(history.header("x-ratelimit-limit"), None);
+}
+
+#[actix_web::test]
+async fn all_requests_of_a_user_have_a_limit_across_prefixes_and_tokens() {
+    let mut settings = generous();
+    settings.rest_limits.global = Quota::new(2, Duration::from_secs(3_600)).unwrap();
+    let api = Fixture::with(settings);
+    for prefix in ["/api/v10", "/api/v9"] {
+        let response = api.ask(get(&format!("{prefix}/users/@me"))).await;
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("x-ratelimit-limit"), None);
+    }
+    let newer = api.signer.sign(ALICE.get(), false, 1_800_000_000);
+    let request = get("/api/users/@me").insert_header(("Authorization", newer));
+    let refused = api.send(request).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.json()["global"], true);
+    assert_eq!(refused.header("x-ratelimit-global"), Some("true"));
+    assert_eq!(refused.header("x-ratelimit-scope"), Some("global"));
+    for name in RATE_HEADERS {
+        assert!(refused.header(name).is_some(), "{name}");
+    }
+    assert_eq!(api.ask_as_bot(get("/api/users/@me")).await.status, 200);
+}
+
+#[actix_web::test]
+async fn strangers_of_one_network_have_a_limit_that_users_do_not_feel() {
+    let mut settings = generous();
+    settings.rest_limits.global = Quota::new(2, Duration::from_secs(3_600)).unwrap();
+    let api = Fixture::with(settings);
+    let from = "192.0.2.7:1000".parse().unwrap();
+    let guess = || get("/api/users/@me").peer_addr(from);
+    assert_eq!(api.send(guess()).await.status, 401);
+    assert_eq!(api.send(guess()).await.status, 401);
+    assert_eq!(api.send(guess()).await.status, 429);
+    assert_eq!(api.ask(guess()).await.status, 200);
+    let elsewhere = guess().peer_addr("192.0.2.8:1000".parse().unwrap());
+    assert_eq!(api.send(elsewhere).await.status, 401);
+}
+
+#[actix_web::test]
+async fn other_origins_are_let_in_only_by_the_setting() {
+    let origin = ("Origin", "https://example.com");
+    let closed = Fixture::new();
+    let response = closed.send(get("/api/gateway").insert_header(origin)).await;
+    assert_eq!(response.header("access-control-allow-origin"), None);
+    let mut settings = generous();
+    settings.allow_any_origin = true;
+    let open = Fixture::with(settings);
+    for path in ["/api/gateway", "/api/users/@me", "/api/nothing"] {
+        let response = open.send(get(path).insert_header(origin)).await;
+        assert_eq!(response.header("access-control-allow-origin"), Some("*"));
+    }
+    let preflight = TestRequest::default()
+        .method(actix_web::http::Method::OPTIONS)
+        .uri("/api/channels/1/messages")
+        .insert_header(origin);
+    let response = open.send(preflight).await;
+    assert_eq!(response.status, 204);
+    assert_eq!(
+        response.header("access-control-allow-methods"),
+        Some("POST, GET, HEAD")
+    );
+    assert!(response.bytes.is_empty());
+}
