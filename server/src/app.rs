@@ -31,9 +31,7 @@ use crate::guild::executors::Executors;
 use crate::guild::registry::Registry;
 use crate::guild::router::Router;
 use crate::journal::MemoryJournal;
-use crate::placement::{
-    Generation, Member, Overrides, Placement, PlacementHandle, Ring, RingSettings,
-};
+use crate::placement::{Member, Overrides, Placement, PlacementHandle, Ring, RingSettings};
 use crate::protocol::ids::SnowflakeSource;
 use crate::protocol::{GuildId, UserId};
 use crate::session::core::Patience;
@@ -107,16 +105,28 @@ impl App {
     pub fn build(config: Config) -> Result<Self, StartError> {
         let dir = config.store.dir.clone();
         std::fs::create_dir_all(&dir).map_err(|error| data_error(&dir, &error))?;
-        let main = bind(SocketAddr::new(config.listen.host, config.listen.port), &config)?;
-        let admin = bind(SocketAddr::new(config.admin.host, config.admin.port), &config)?;
+        let main = bind(
+            SocketAddr::new(config.listen.host, config.listen.port),
+            &config,
+        )?;
+        let admin = bind(
+            SocketAddr::new(config.admin.host, config.admin.port),
+            &config,
+        )?;
         let bound = local_addr(&main)?;
-        let public =
-            config.listen.public_url.clone().unwrap_or_else(|| PublicUrl::of_listener(bound));
-        let secret = config.auth_secret().map_err(|error| StartError::Secret(error.to_string()))?;
+        let public = config
+            .listen
+            .public_url
+            .clone()
+            .unwrap_or_else(|| PublicUrl::of_listener(bound));
+        let secret = config
+            .auth_secret()
+            .map_err(|error| StartError::Secret(error.to_string()))?;
         let tokens = TokenSigner::new(secret.reveal().as_bytes())
             .map_err(|error| StartError::Secret(error.to_string()))?;
-        let admin_token =
-            config.admin_token().map_err(|error| StartError::Secret(error.to_string()))?;
+        let admin_token = config
+            .admin_token()
+            .map_err(|error| StartError::Secret(error.to_string()))?;
         let path = dir.join(JOURNAL_FILE);
         let journal = MemoryJournal::load(&path).map_err(|error| data_error(&path, &error))?;
         let path = dir.join(DIRECTORY_FILE);
@@ -216,17 +226,20 @@ impl App {
             self.shared.clone(),
             Arc::clone(&self.ready),
         );
-        let admin = listener::admin(self.admin, admin::Admin {
-            view: Arc::new(view),
-            router: self.router,
-            directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
-            ids: self.ids,
-            tokens: self.tokens,
-            joined: joined_closure(self.shared.links.guild_side.clone()),
-            counters: Arc::clone(&self.shared.counters),
-            token: self.admin_token,
-            open_metrics: self.config.admin.open_metrics,
-        });
+        let admin = listener::admin(
+            self.admin,
+            admin::Admin {
+                view: Arc::new(view),
+                router: self.router,
+                directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
+                ids: self.ids,
+                tokens: self.tokens,
+                joined: joined_closure(self.shared.links.guild_side.clone()),
+                counters: Arc::clone(&self.shared.counters),
+                token: self.admin_token,
+                open_metrics: self.config.admin.open_metrics,
+            },
+        );
         let (main, admin) = match (main, admin) {
             (Ok(main), Ok(admin)) => (main, admin),
             (Err(error), _) | (_, Err(error)) => return Err(error),
@@ -264,11 +277,19 @@ async fn drain(shared: &SessionShared, main: &ServerHandle, config: &Config) {
 }
 
 /// Writes what has to be there at the next start.
-fn keep(dir: &Path, journal: &MemoryJournal, directory: &MemoryDirectory) -> Result<(), StartError> {
+fn keep(
+    dir: &Path,
+    journal: &MemoryJournal,
+    directory: &MemoryDirectory,
+) -> Result<(), StartError> {
     let path = dir.join(JOURNAL_FILE);
-    journal.save(&path).map_err(|error| data_error(&path, &error))?;
+    journal
+        .save(&path)
+        .map_err(|error| data_error(&path, &error))?;
     let path = dir.join(DIRECTORY_FILE);
-    directory.save(&path).map_err(|error| data_error(&path, &error))
+    directory
+        .save(&path)
+        .map_err(|error| data_error(&path, &error))
 }
 
 /// Tells live sessions of new memberships.
@@ -285,14 +306,20 @@ fn joined_closure(links: HubLinks) -> Arc<dyn Fn(UserId, GuildId) + Send + Sync>
 }
 
 fn data_error(path: &Path, error: &dyn std::fmt::Display) -> StartError {
-    StartError::Data { path: path.to_owned(), error: error.to_string() }
+    StartError::Data {
+        path: path.to_owned(),
+        error: error.to_string(),
+    }
 }
 
 fn bind(address: SocketAddr, config: &Config) -> Result<TcpListener, StartError> {
     use socket2::{Domain, Protocol, Socket, Type};
     let listen = || {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
@@ -304,7 +331,10 @@ fn bind(address: SocketAddr, config: &Config) -> Result<TcpListener, StartError>
 
 fn local_addr(listener: &TcpListener) -> Result<SocketAddr, StartError> {
     let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
-    listener.local_addr().map_err(|error| StartError::Bind { address: unspecified, error })
+    listener.local_addr().map_err(|error| StartError::Bind {
+        address: unspecified,
+        error,
+    })
 }
 
 fn placement_of(config: &Config) -> Result<Placement, StartError> {
@@ -315,13 +345,18 @@ fn placement_of(config: &Config) -> Result<Placement, StartError> {
         || Member::new(name.clone()),
         |weight| Member::weighted(name.clone(), *weight),
     );
-    let settings = RingSettings { virtual_nodes: config.placement.virtual_nodes };
+    let settings = RingSettings {
+        virtual_nodes: config.placement.virtual_nodes,
+        ..RingSettings::default()
+    };
     let ring = Ring::build([member], settings).map_err(|error| failed(&error))?;
     let mut overrides = Overrides::new();
     for (guild, node) in &config.placement.overrides {
-        overrides.pin(guild.get(), node.clone()).map_err(|error| failed(&error))?;
+        overrides
+            .pin(guild.get(), node.clone())
+            .map_err(|error| failed(&error))?;
     }
-    Ok(Placement::new(ring, overrides, Generation(1)))
+    Ok(Placement::new(ring, overrides))
 }
 
 fn registry_of(

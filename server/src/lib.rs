@@ -19,12 +19,15 @@
 //! * [`admin`] — what the operator sees. It looks at everything and nothing looks at it.
 //! * [`app`] — settings → build → run → drain.
 
+pub mod admin;
 pub mod api;
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod dev_banner;
 pub mod directory;
 pub mod fanout;
 pub mod guild;
@@ -33,3 +36,4 @@ pub mod placement;
 pub mod protocol;
 pub mod session;
 pub mod supervision;
+pub mod web;

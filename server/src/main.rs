@@ -1,2 +1,129 @@
-//! The guildhall command.
-fn main() {}
+//! The `guildhall` command: settings → build → run → drain.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use guildhall_server::app::{App, Demo};
+use guildhall_server::auth::tokens::TokenSigner;
+use guildhall_server::cli::{self, Cli, Command, DevArgs, NodeArgs, TokenArgs};
+use guildhall_server::config::{Config, ConfigErrors, EXIT_BAD_CONFIG, LogFormat};
+use guildhall_server::{clock, dev_banner};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where the terminal is gone there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(cli::exit_code(&error));
+        }
+    };
+    let done = match cli.command {
+        Command::Dev(args) => dev(&args),
+        Command::Serve(args) => serve(&args),
+        Command::Token(args) => token(&args),
+        Command::Config(args) => config(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<ConfigErrors>() => {
+            eprintln!("{error}");
+            ExitCode::from(EXIT_BAD_CONFIG)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dev(args: &DevArgs) -> anyhow::Result<()> {
+    let config = Config::load(&args.node.sources())?;
+    start_log(&config)?;
+    actix::System::new().block_on(async {
+        let app = App::build(config)?;
+        let demo = app.demo().await?;
+        let json = args.json;
+        let announced = demo.clone();
+        app.run(
+            Some(demo),
+            announce_and_wait(move || announce(&announced, json)),
+        )
+        .await?;
+        Ok(())
+    })
+}
+
+fn serve(args: &NodeArgs) -> anyhow::Result<()> {
+    let config = Config::load(&args.sources())?;
+    start_log(&config)?;
+    actix::System::new().block_on(async {
+        let app = App::build(config)?;
+        app.run(None, announce_and_wait(|| Ok(()))).await?;
+        Ok(())
+    })
+}
+
+/// Announces the node and waits for SIGINT or SIGTERM.
+async fn announce_and_wait(announce: impl FnOnce() -> std::io::Result<()>) {
+    if let Err(error) = announce() {
+        tracing::warn!(%error, "the start line could not be printed");
+    }
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        tracing::error!("signals cannot be caught");
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn announce(demo: &Demo, json: bool) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, demo)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", dev_banner::text(demo))?;
+    }
+    out.flush()
+}
+
+fn token(args: &TokenArgs) -> anyhow::Result<()> {
+    let config = Config::load(&args.node.sources())?;
+    std::fs::create_dir_all(&config.store.dir)
+        .with_context(|| format!("cannot make {}", config.store.dir.display()))?;
+    let secret = config.auth_secret()?;
+    let signer = TokenSigner::new(secret.reveal().as_bytes())?;
+    println!(
+        "{}",
+        signer.sign(args.user.get(), args.bot, clock::unix_ms() / 1_000)
+    );
+    Ok(())
+}
+
+fn config(args: &NodeArgs) -> anyhow::Result<()> {
+    print!("{}", Config::load(&args.sources())?);
+    Ok(())
+}
+
+/// Logs go to standard error, so that standard output stays what a command promises.
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log.filter).context("log.filter")?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match config.log.format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

@@ -87,9 +87,9 @@ pub(super) async fn prepare(app: &App) -> Result<Demo, StartError> {
 
 fn read(path: &Path) -> Result<Option<Ids>, StartError> {
     match std::fs::read_to_string(path) {
-        Ok(text) => {
-            serde_json::from_str(&text).map(Some).map_err(|error| data_error(path, &error))
-        }
+        Ok(text) => serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| data_error(path, &error)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(data_error(path, &error)),
     }
@@ -101,30 +101,58 @@ async fn make(app: &App) -> Result<Ids, StartError> {
         guild: GuildId::new(app.ids.next(now_ms)),
         channel: ChannelId::new(app.ids.next(now_ms)),
         bot: UserId::new(app.ids.next(now_ms)),
-        users: [UserId::new(app.ids.next(now_ms)), UserId::new(app.ids.next(now_ms))],
+        users: [
+            UserId::new(app.ids.next(now_ms)),
+            UserId::new(app.ids.next(now_ms)),
+        ],
         signed_at: now_ms / 1_000,
     };
     let account = |id, name: &str, bot| Arc::new(User::new(id, name, bot));
     let alice = account(ids.users[0], "alice", false);
-    let others = vec![account(ids.users[1], "bob", false), account(ids.bot, "demo-bot", true)];
+    let others = vec![
+        account(ids.users[1], "bob", false),
+        account(ids.bot, "demo-bot", true),
+    ];
     let failed = |error: &dyn std::fmt::Display| StartError::Demo(error.to_string());
     let directory = &app.directory;
     for user in others.iter().chain([&alice]) {
-        directory.put_user(Arc::clone(user)).await.map_err(|error| failed(&error))?;
+        directory
+            .put_user(Arc::clone(user))
+            .await
+            .map_err(|error| failed(&error))?;
     }
     let members = vec![ids.users[0], ids.users[1], ids.bot];
-    directory.add_members(ids.guild, members).await.map_err(|error| failed(&error))?;
+    directory
+        .add_members(ids.guild, members)
+        .await
+        .map_err(|error| failed(&error))?;
     let channels = vec![ids.channel];
-    directory.add_channels(ids.guild, channels).await.map_err(|error| failed(&error))?;
-    let general = ChannelEdit { name: Some("general".to_owned()), ..ChannelEdit::default() };
+    directory
+        .add_channels(ids.guild, channels)
+        .await
+        .map_err(|error| failed(&error))?;
+    let general = ChannelEdit {
+        name: Some("general".to_owned()),
+        ..ChannelEdit::default()
+    };
     let command = Command::CreateGuild(Box::new(NewGuild {
         name: "Guildhall demo".to_owned(),
         owner: alice,
         members: others,
-        channels: vec![NewChannel { id: ids.channel, kind: ChannelType::Text, fields: general }],
+        channels: vec![NewChannel {
+            id: ids.channel,
+            kind: ChannelType::Text,
+            fields: general,
+        }],
         direct: false,
     }));
-    let request = Request { caller: Caller::Operator, command };
-    app.router.ask(ids.guild, request).await.map_err(|error| failed(&error))?;
+    let request = Request {
+        caller: Caller::Operator,
+        command,
+    };
+    app.router
+        .ask(ids.guild, request)
+        .await
+        .map_err(|error| failed(&error))?;
     Ok(ids)
 }

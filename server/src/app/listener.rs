@@ -36,7 +36,10 @@ thread_local! {
 
 /// The thread's worker.
 fn worker_here(shared: &SessionShared) -> WorkerCell {
-    WORKER.with_borrow_mut(|slot| slot.get_or_insert_with(|| HubActor::start_here(shared)).clone())
+    WORKER.with_borrow_mut(|slot| {
+        slot.get_or_insert_with(|| HubActor::start_here(shared))
+            .clone()
+    })
 }
 
 /// The main listener. Gateway sockets are taken over from the HTTP server by its upgrade service.
@@ -70,9 +73,7 @@ pub(super) fn main(
                         Ok::<_, Infallible>(())
                     }
                 }))
-                .finish(map_config(app, move |()| {
-                    AppConfig::new(false, address.to_string(), address)
-                }))
+                .finish(map_config(app, move |()| AppConfig::default()))
                 .tcp()
         })
         .map_err(|error| StartError::Bind { address, error })?;
@@ -83,17 +84,18 @@ pub(super) fn main(
 pub(super) fn admin(listener: TcpListener, admin: Admin) -> Result<Server, StartError> {
     let address = super::local_addr(&listener)?;
     let admin = Arc::new(admin);
-    let server = HttpServer::new(move || {
-        WebApp::new().configure(|cfg| admin::configure(cfg, &admin))
-    })
-    .workers(ADMIN_WORKERS)
-    .shutdown_timeout(1)
-    .disable_signals()
-    .listen(listener)
-    .map_err(|error| StartError::Bind { address, error })?;
+    let server =
+        HttpServer::new(move || WebApp::new().configure(|cfg| admin::configure(cfg, &admin)))
+            .workers(ADMIN_WORKERS)
+            .shutdown_timeout(1)
+            .disable_signals()
+            .listen(listener)
+            .map_err(|error| StartError::Bind { address, error })?;
     Ok(server.run())
 }
 
 async fn not_found() -> HttpResponse {
-    HttpResponse::NotFound().content_type("application/json").body(ApiError::NOT_FOUND.body().to_string())
+    HttpResponse::NotFound()
+        .content_type("application/json")
+        .body(ApiError::NOT_FOUND.body().to_string())
 }

@@ -13,9 +13,9 @@ use crate::api::call::{Call, directory_error};
 use crate::api::context::Context;
 use crate::api::endpoint::Endpoint;
 use crate::api::provision::{self, to_the_end};
-use crate::auth::permissions::base_permissions;
 use crate::guild::command::Command;
 use crate::protocol::objects::{Member, Role, User};
+use crate::protocol::permissions::base_permissions;
 use crate::protocol::{ApiError, GuildId, Permissions, UserId};
 
 /// Guilds of one page of `GET /users/@me/guilds`.
