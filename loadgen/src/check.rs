@@ -31,14 +31,16 @@ pub enum Observation {
         /// The frame's sequence number.
         s: u64,
     },
-    /// A `GUILD_CREATE`: live messages follow from `last_message` on.
+    /// A `GUILD_CREATE`: live messages follow.
     Snapshot {
         /// Which session.
         session: u32,
         /// Which guild.
         guild: u32,
-        /// The newest message that the snapshot knows; `None` if it names none.
+        /// A message that is older than all that follow; `None` if the snapshot names none.
         last_message: Option<u64>,
+        /// Publishes of the guild that may have been sent by now: those from this number on must come live.
+        published: u32,
     },
     /// A message of this run.
     Message {
@@ -68,17 +70,38 @@ struct Subscription {
     /// Highest message id seen, or covered by the snapshot.
     last: u64,
     seen: SeenSet,
-    /// Ranges of ids (after, up to) that a snapshot covered, so that they need not come live.
-    covered: Vec<(u64, u64)>,
+    /// What need not come live.
+    covered: Vec<Covered>,
+}
+
+/// Messages that a snapshot may have covered.
+#[derive(Debug, Clone, Copy)]
+struct Covered {
+    /// Ids above this,
+    after: u64,
+    /// up to this,
+    up_to: u64,
+    /// of publishes below this number.
+    below: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attached {
+    /// No `GUILD_CREATE` yet.
+    Never,
     /// No `GUILD_CREATE` since the last Identify.
-    No,
-    /// The snapshot did not say where it ends: the next message shows it.
-    Unclear,
-    Yes,
+    Not,
+    /// There was a snapshot, but where it ends only the next message shows. Publishes from this number on were sent
+    /// after it.
+    Since(u32),
+    /// Everything after the last message must come.
+    Exactly,
+}
+
+impl Attached {
+    fn is_attached(self) -> bool {
+        matches!(self, Self::Since(_) | Self::Exactly)
+    }
 }
 
 #[derive(Debug)]
@@ -160,7 +183,8 @@ impl Checker {
                 session,
                 guild,
                 last_message,
-            } => self.snapshot(session, guild, last_message),
+                published,
+            } => self.snapshot(session, guild, last_message, published),
             Observation::Message {
                 session,
                 guild,
@@ -184,7 +208,9 @@ impl Checker {
         let view = &mut self.sessions[session as usize];
         view.s = 0;
         for subscription in &mut view.subscriptions {
-            subscription.attached = Attached::No;
+            if subscription.attached.is_attached() {
+                subscription.attached = Attached::Not;
+            }
         }
     }
 
@@ -204,7 +230,7 @@ impl Checker {
         }
     }
 
-    fn snapshot(&mut self, session: u32, guild: u32, last_message: Option<u64>) {
+    fn snapshot(&mut self, session: u32, guild: u32, last_message: Option<u64>, published: u32) {
         let view = &mut self.sessions[session as usize];
         let Some(subscription) = find(&mut view.subscriptions, guild) else {
             let number = view.number;
@@ -217,17 +243,14 @@ impl Checker {
             });
             return;
         };
-        match last_message {
-            Some(id) => {
-                subscription.attached = Attached::Yes;
-                if id > subscription.last {
-                    subscription.cover(subscription.last, id);
-                    subscription.last = id;
-                }
-            }
-            // Nothing was seen yet: an empty guild.
-            None if subscription.last == 0 => subscription.attached = Attached::Yes,
-            None => subscription.attached = Attached::Unclear,
+        subscription.attached = match (subscription.attached, published) {
+            // Nothing was sent before: the guild is empty.
+            (Attached::Never, 0) => Attached::Exactly,
+            _ => Attached::Since(published),
+        };
+        if let Some(id) = last_message.filter(|id| *id > subscription.last) {
+            subscription.cover(id, published);
+            subscription.last = id;
         }
     }
 
@@ -256,11 +279,13 @@ impl Checker {
             return;
         }
         match subscription.attached {
-            Attached::Yes => {}
-            Attached::No => violate(Kind::Early, &|| "GUILD_CREATE first".to_owned()),
-            Attached::Unclear => {
-                subscription.cover(subscription.last, id.saturating_sub(1));
-                subscription.attached = Attached::Yes;
+            Attached::Exactly => {}
+            Attached::Never | Attached::Not => {
+                violate(Kind::Early, &|| "GUILD_CREATE first".to_owned());
+            }
+            Attached::Since(published) => {
+                subscription.cover(id.saturating_sub(1), published);
+                subscription.attached = Attached::Exactly;
             }
         }
         let ids = &mut self.ids[guild as usize];
@@ -297,28 +322,37 @@ impl Subscription {
     fn new(guild: u32) -> Self {
         Self {
             guild,
-            attached: Attached::No,
+            attached: Attached::Never,
             last: 0,
             seen: SeenSet::default(),
             covered: Vec::new(),
         }
     }
 
-    fn cover(&mut self, after: u64, up_to: u64) {
-        if up_to > after {
-            self.covered.push((after, up_to));
+    /// What lies between the last message and `up_to` need not come live, if it is a publish below `below`.
+    fn cover(&mut self, up_to: u64, below: u32) {
+        let after = self.last;
+        if up_to > after && below > 0 {
+            self.covered.push(Covered {
+                after,
+                up_to,
+                below,
+            });
         }
     }
 
-    /// Whether the session need not see message `id` live.
-    fn is_covered(&self, id: u64) -> bool {
-        // Without GUILD_CREATE (which `finish` reports by itself), or with one that left its end open, nothing after the
-        // last message can be demanded.
-        if self.attached != Attached::Yes && id > self.last {
-            return true;
+    /// Whether the session need not see the publish with this id live.
+    fn is_covered(&self, publish: u32, id: u64) -> bool {
+        let is_after = id > self.last;
+        match self.attached {
+            // That there was no `GUILD_CREATE` is reported by itself.
+            Attached::Never | Attached::Not if is_after => return true,
+            Attached::Since(published) if is_after && publish < published => return true,
+            _ => {}
         }
-        let mut ranges = self.covered.iter();
-        ranges.any(|(after, to)| *after < id && id <= *to)
+        self.covered
+            .iter()
+            .any(|covered| covered.after < id && id <= covered.up_to && publish < covered.below)
     }
 }
 

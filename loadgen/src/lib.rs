@@ -21,3 +21,4 @@ pub mod provision;
 pub mod publish;
 pub mod report;
 pub mod run;
+pub mod shared;

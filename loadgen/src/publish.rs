@@ -17,10 +17,11 @@ use hdrhistogram::Histogram;
 use tokio::task::LocalSet;
 
 use crate::check::Outcome;
-use crate::client::tally::{Window, histogram};
+use crate::client::tally::histogram;
 use crate::endpoint::Endpoint;
 use crate::marker::MarkerCodec;
 use crate::plan::Schedule;
+use crate::shared::{Published, Window};
 
 /// Messages that may wait for a free connection; one more is given up unsent and counted.
 pub const MAX_WAITING: usize = 65_536;
@@ -49,6 +50,8 @@ pub struct Order {
     pub in_flight: u32,
     /// The measured part of the run.
     pub window: Arc<Window>,
+    /// How much was published.
+    pub published: Arc<Published>,
 }
 
 /// What the publisher shows while it runs.

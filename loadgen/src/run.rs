@@ -15,7 +15,6 @@ use tokio::time::sleep;
 
 use crate::cli::RunArgs;
 use crate::client::fleet::Fleet;
-use crate::client::tally::Window;
 use crate::clock::{self, SECOND};
 use crate::endpoint::Endpoint;
 use crate::limits;
@@ -25,6 +24,7 @@ use crate::plan::{Plan, Schedule};
 use crate::provision::{Admin, Guild, gateway_url};
 use crate::publish::{self, Order};
 use crate::report::Report;
+use crate::shared::{Published, Window};
 
 use fleet::Workers;
 use summary::Course;
@@ -103,6 +103,7 @@ async fn load(args: &RunArgs, admin: &Admin, guilds: &mut Vec<Guild>) -> Result<
     };
     let codec = MarkerCodec::new(run);
     let window = Arc::new(Window::default());
+    let sent = Arc::new(Published::none(plan.guilds));
     let schedule = |start| {
         Schedule::new(
             members.clone(),
@@ -127,6 +128,7 @@ async fn load(args: &RunArgs, admin: &Admin, guilds: &mut Vec<Guild>) -> Result<
         codec: codec.clone(),
         planned,
         window: Arc::clone(&window),
+        published: Arc::clone(&sent),
         workers: args.workers(),
         connecting: args.connecting.get(),
         seed,
@@ -153,6 +155,7 @@ async fn load(args: &RunArgs, admin: &Admin, guilds: &mut Vec<Guild>) -> Result<
         payload: args.payload as usize,
         in_flight: args.in_flight.get(),
         window,
+        published: sent,
     })?;
 
     let mut progress = Progress::new(args, &workers, &publisher, &interrupted);

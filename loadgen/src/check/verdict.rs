@@ -1,6 +1,6 @@
 //! The end of a run: what the publishers know meets what the sessions saw.
 
-use super::{Attached, Checker, FirstSeen, Kind, Violation, Violations};
+use super::{Checker, FirstSeen, Kind, Violation, Violations};
 
 /// What became of a publish, as its sender knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,16 +121,17 @@ fn judge(checker: &Checker, violations: &mut Violations, guild: u32, demands: &[
                 }
             });
         };
-        if subscription.attached == Attached::No {
+        if !subscription.attached.is_attached() {
             violate(Kind::Loss, &|| {
                 let seen = "none since the last identify".to_owned();
                 ("GUILD_CREATE".to_owned(), seen)
             });
         }
         for (publish, demand) in demands.iter().enumerate() {
-            let is_seen = subscription.seen.contains(publish as u32);
+            let publish = publish as u32;
+            let is_seen = subscription.seen.contains(publish);
             match *demand {
-                Demand::Seen(id) if !is_seen && !subscription.is_covered(id) => {
+                Demand::Seen(id) if !is_seen && !subscription.is_covered(publish, id) => {
                     let last = subscription.last;
                     violate(Kind::Loss, &|| {
                         let expected = format!("publish {publish} as message {id}");

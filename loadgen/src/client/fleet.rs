@@ -8,11 +8,12 @@ use std::{io, thread};
 use hdrhistogram::Histogram;
 use tokio::sync::watch;
 
-use super::tally::{Tally, Window};
+use super::tally::Tally;
 use super::worker;
 use crate::endpoint::Endpoint;
 use crate::marker::MarkerCodec;
 use crate::plan::Plan;
+use crate::shared::{Published, Window};
 
 /// What all workers of a run share.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Fleet {
     pub planned: Vec<u32>,
     /// The measured part of the run.
     pub window: Arc<Window>,
+    /// How much was published.
+    pub published: Arc<Published>,
     /// Workers of the run.
     pub workers: u32,
     /// Connects under way at a time, over all workers.

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use hdrhistogram::Histogram;
 
 use crate::check::{Checker, Observation};
 use crate::marker::MarkerCodec;
+use crate::shared::{Published, Window};
 
 /// Longest latency that is told apart, in microseconds; longer ones count as this.
 pub const LONGEST: u64 = 600_000_000;
@@ -15,35 +15,6 @@ pub const LONGEST: u64 = 600_000_000;
 /// A histogram of microseconds with three significant digits.
 pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(LONGEST, 3).expect("invariant: the bounds are valid")
-}
-
-/// The measured part of a run: what was intended to be sent in it counts. Set once the sessions are connected.
-#[derive(Debug)]
-pub struct Window {
-    start: AtomicU64,
-    end: AtomicU64,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self {
-            start: AtomicU64::new(u64::MAX),
-            end: AtomicU64::new(u64::MAX),
-        }
-    }
-}
-
-impl Window {
-    /// Sets the times, in microseconds of [`crate::clock`].
-    pub fn set(&self, start: u64, end: u64) {
-        self.end.store(end, Ordering::Relaxed);
-        self.start.store(start, Ordering::Relaxed);
-    }
-
-    /// Whether `time` belongs to the measured part.
-    pub fn contains(&self, time: u64) -> bool {
-        time >= self.start.load(Ordering::Relaxed) && time < self.end.load(Ordering::Relaxed)
-    }
 }
 
 /// What happened to a worker's connections.
@@ -93,6 +64,7 @@ pub struct Tally {
     codec: MarkerCodec,
     guilds: Arc<HashMap<u64, u32>>,
     window: Arc<Window>,
+    published: Arc<Published>,
 }
 
 impl Tally {
@@ -102,6 +74,7 @@ impl Tally {
         codec: MarkerCodec,
         guilds: Arc<HashMap<u64, u32>>,
         window: Arc<Window>,
+        published: Arc<Published>,
     ) -> Self {
         Self {
             checker,
@@ -110,6 +83,7 @@ impl Tally {
             codec,
             guilds,
             window,
+            published,
         }
     }
 
@@ -133,6 +107,7 @@ impl Tally {
                 session,
                 guild,
                 last_message,
+                published: self.published.of(guild),
             });
         }
     }

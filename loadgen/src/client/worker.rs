@@ -122,6 +122,7 @@ impl Worker {
             fleet.codec.clone(),
             Arc::clone(&fleet.guilds),
             Arc::clone(&fleet.window),
+            Arc::clone(&fleet.published),
         );
         let permits = (fleet.connecting / fleet.workers).max(1);
         let seed = fleet.seed.wrapping_add(u64::from(number));

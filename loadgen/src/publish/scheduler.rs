@@ -81,6 +81,7 @@ pub(super) async fn run(order: Order, gauges: Arc<Gauges>) -> io::Result<Ledger>
 impl Shared {
     /// The time of a message has come.
     fn due(&self, planned: Planned) {
+        self.order.published.set(planned.guild, planned.publish);
         let late = clock::now().saturating_sub(planned.intended);
         let mut ledger = self.ledger.borrow_mut();
         if self.order.window.contains(planned.intended) {

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::check::{Checker, Kind, Outcome, Violations, finish};
-use crate::client::tally::Window;
 use crate::marker::{Marker, MarkerCodec};
+use crate::shared::{Published, Window};
 use std::sync::Arc;
 
 const GUILD: u64 = 700;
@@ -23,7 +23,13 @@ fn bench() -> Bench {
     let guilds = Arc::new([(GUILD, 0)].into_iter().collect());
     Bench {
         session: Session::new(0, 1),
-        tally: Tally::new(checker, codec.clone(), guilds, window),
+        tally: Tally::new(
+            checker,
+            codec.clone(),
+            guilds,
+            window,
+            Arc::new(Published::none(1)),
+        ),
         codec,
     }
 }
