@@ -202,7 +202,7 @@ impl Lane {
         let mut count = 0;
         let mut suffix = Vec::new();
         while out.len() < WRITE_SIZE {
-            let Some((seq, body)) = events.next() else {
+            let Some((seq, body)) = events.send_next() else {
                 break;
             };
             count += 1;

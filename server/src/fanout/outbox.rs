@@ -123,7 +123,7 @@ impl Outbox {
     }
 
     /// The next event to send with its sequence number.
-    pub fn next(&mut self) -> Option<(u64, &Frame)> {
+    pub fn send_next(&mut self) -> Option<(u64, &Frame)> {
         let frame = self.entries.get(self.sent)?;
         let seq = self.first_seq + self.sent as u64;
         self.sent += 1;
@@ -244,7 +244,7 @@ mod tests {
         let mut outbox = Outbox::default();
         for seq in 1..=100 {
             assert_eq!(outbox.push(frame(10), &BOUNDS), Pushed::Pending);
-            assert_eq!(outbox.next().unwrap().0, seq);
+            assert_eq!(outbox.send_next().unwrap().0, seq);
         }
         assert_eq!(
             (outbox.kept(), outbox.kept_bytes(), outbox.pending_bytes()),
@@ -252,7 +252,7 @@ mod tests {
         );
         assert!(!outbox.rewind(91), "92 is gone");
         assert!(outbox.rewind(92));
-        assert_eq!(outbox.next().unwrap().0, 93);
+        assert_eq!(outbox.send_next().unwrap().0, 93);
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         let mut outbox = Outbox::default();
         for _ in 0..1_000 {
             outbox.push(frame(1), &bounds);
-            outbox.next();
+            outbox.send_next();
         }
         outbox.acknowledge(1_000);
         assert_eq!(outbox.entries.capacity(), 0);
@@ -300,7 +300,7 @@ mod tests {
                 match step {
                     Step::Push(len) => { outbox.push(frame(len), &BOUNDS); }
                     Step::Send => {
-                        if let Some((seq, _)) = outbox.next() {
+                        if let Some((seq, _)) = outbox.send_next() {
                             prop_assert!(seq >= next_seq);
                             next_seq = seq + 1;
                         }

@@ -9,7 +9,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::command::{Outcome, Request};
+use super::command::{Command, Outcome, Request};
 use super::core::{Attach, Batch, GuildCore, Moment, Output, record};
 use super::recent::RecentItems;
 use super::registry::Registry;
@@ -91,7 +91,7 @@ pub struct GuildActor {
     tools: GuildTools,
     registry: Registry,
     stats: Arc<GuildStats>,
-    tickets: Slab<oneshot::Sender<Outcome>>,
+    tickets: Slab<(Option<Instant>, oneshot::Sender<Outcome>)>,
     subscriptions: SmallVec<[Subscription; 4]>,
     recent: RecentItems,
     /// Sessions that attach with a past: the position that they have.
@@ -230,7 +230,15 @@ impl GuildActor {
         for output in outputs.drain(..) {
             match output {
                 Output::Reply { ticket, outcome } => {
-                    if let Some(reply) = self.tickets.try_remove(ticket as usize) {
+                    if let Some((asked, reply)) = self.tickets.try_remove(ticket as usize) {
+                        if let Some(asked) = asked {
+                            self.tools
+                                .counters
+                                .publish_ack_seconds
+                                .observe(asked.elapsed());
+                        }
+                        let answered = outcome.as_ref().map(drop).map_err(|error| error.status);
+                        self.tools.counters.guild_answered(answered);
                         // The asker may have given up waiting.
                         let _ = reply.send(outcome);
                     }
@@ -287,6 +295,7 @@ impl GuildActor {
             return;
         }
         GuildStats::add(&self.stats.items, items.len() as u64);
+        self.tools.counters.publishes.inc_by(items.len() as u64);
         if self.subscriptions.is_empty() {
             items.clear();
             return;
@@ -322,18 +331,15 @@ impl GuildActor {
         if self.core.sessions_on(hub) == 0 {
             return;
         }
-        match self.subscriptions.iter_mut().find(|entry| entry.hub == hub) {
-            Some(subscription) => subscription.lost = false,
-            None => {
-                let Some(link) = self.tools.hubs.get(hub) else {
-                    return;
-                };
-                self.subscriptions.push(Subscription {
-                    hub,
-                    link,
-                    lost: false,
-                });
-            }
+        let subscribed = self.subscriptions.iter_mut().find(|entry| entry.hub == hub);
+        if let Some(subscription) = subscribed {
+            subscription.lost = false;
+        } else if let Some(link) = self.tools.hubs.get(hub) {
+            self.subscriptions.push(Subscription {
+                hub,
+                link,
+                lost: false,
+            });
         }
     }
 
@@ -409,7 +415,8 @@ impl Handler<Mail<GuildMail>> for GuildActor {
         match mail.message {
             GuildMail::Ask { request, reply } => {
                 GuildStats::add(&self.stats.requests, 1);
-                let ticket = self.tickets.insert(reply) as u64;
+                let publish = matches!(request.command, Command::CreateMessage(..));
+                let ticket = self.tickets.insert((publish.then_some(started), reply)) as u64;
                 let moment = self.moment();
                 self.core.handle(&moment, ticket, request);
             }

@@ -72,6 +72,7 @@ impl Registry {
         match self.inner.running.entry(id) {
             Entry::Occupied(mut entry) => {
                 if !entry.get().mailer.is_open() {
+                    self.inner.tools.counters.guilds_running.dec();
                     entry.insert(self.start(id));
                 }
                 entry.get().mailer.clone()
@@ -81,6 +82,7 @@ impl Registry {
     }
 
     fn start(&self, id: GuildId) -> Running {
+        self.inner.tools.counters.guilds_running.inc();
         let seat = self.inner.executors.take_seat();
         let stats = Arc::new(GuildStats::default());
         let gauge = Arc::new(MailGauge::new(self.inner.bounds));
@@ -101,7 +103,9 @@ impl Registry {
 
     /// Forgets a guild whose actor stops.
     pub(super) fn forget(&self, id: GuildId) {
-        self.inner.running.remove(&id);
+        if self.inner.running.remove(&id).is_some() {
+            self.inner.tools.counters.guilds_running.dec();
+        }
     }
 
     /// What runs now, in no order.

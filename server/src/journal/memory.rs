@@ -1,6 +1,6 @@
 //! The journal in memory: for tests and for what need not survive; a clean stop can save it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -38,8 +38,8 @@ impl MemoryJournal {
         let temporary = path.with_extension("tmp");
         let mut out = BufWriter::new(File::create(&temporary)?);
         out.write_all(MAGIC)?;
-        let ids: BTreeMap<GuildId, ()> = self.logs.iter().map(|log| (*log.key(), ())).collect();
-        for guild in ids.into_keys() {
+        let ids: BTreeSet<GuildId> = self.logs.iter().map(|log| *log.key()).collect();
+        for guild in ids {
             let Some(log) = self.logs.get(&guild) else {
                 continue;
             };

@@ -42,24 +42,20 @@ impl Connection {
         now_ms: u64,
     ) -> Flushed {
         let socket = &self.socket;
-        match self
+        let result = self
             .lane
-            .flush(events, scratch, |bytes| socket.try_write(bytes))
-        {
-            Ok(flushed) => {
-                if !flushed.blocked {
-                    self.blocked_since_ms = None;
-                } else if flushed.writes > 0 || self.blocked_since_ms.is_none() {
-                    self.blocked_since_ms = Some(now_ms);
-                    self.wake();
-                }
-                flushed
-            }
-            Err(_) => {
-                self.kill();
-                Flushed::default()
-            }
+            .flush(events, scratch, |bytes| socket.try_write(bytes));
+        let Ok(flushed) = result else {
+            self.kill();
+            return Flushed::default();
+        };
+        if !flushed.blocked {
+            self.blocked_since_ms = None;
+        } else if flushed.writes > 0 || self.blocked_since_ms.is_none() {
+            self.blocked_since_ms = Some(now_ms);
+            self.wake();
         }
+        flushed
     }
 
     /// Ends the connection without another word.

@@ -292,11 +292,11 @@ mod tests {
         let mut core = ConnectionCore::new(0);
         core.on_active(1_000);
         assert_eq!(core.on_time(60_999, &PATIENCE), Overdue::Nothing);
-        let Overdue::Close(code) = core.on_time(61_000, &PATIENCE) else {
+        let Overdue::Close(reason) = core.on_time(61_000, &PATIENCE) else {
             panic!()
         };
         assert_eq!(
-            code.reconnect(),
+            reason.reconnect(),
             crate::protocol::close_codes::Reconnect::Resume
         );
         core.on_closing(61_000);

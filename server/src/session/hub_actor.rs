@@ -49,7 +49,7 @@ impl Actor for HubActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(Duration::from_secs(1), |actor, _| {
-            actor.worker.borrow_mut().tick()
+            actor.worker.borrow_mut().tick();
         });
     }
 }

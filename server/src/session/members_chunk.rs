@@ -13,6 +13,7 @@ use crate::protocol::objects::Member;
 use crate::protocol::{EventName, GuildId, UserId};
 
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names)] // the keys of the wire
 struct Chunk<'a> {
     guild_id: GuildId,
     members: &'a [Arc<Member>],

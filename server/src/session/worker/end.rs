@@ -35,7 +35,7 @@ impl Worker {
         let connection = self
             .sessions
             .get(key)
-            .and_then(|session| session.connection());
+            .and_then(crate::session::state::Session::connection);
         self.end_session(key);
         if let Some(connection) = connection {
             self.refuse_session(connection);

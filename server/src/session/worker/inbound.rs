@@ -25,15 +25,15 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let core = &mut connection.core;
+        let protocol = &mut connection.core;
         let mut events = Vec::new();
         let result = connection.reader.read(bytes, |inbound| {
-            if let Some(code) = core.on_frame(now_ms) {
+            if let Some(code) = protocol.on_frame(now_ms) {
                 events.push(Event::Do(Action::Close(code)));
                 return false;
             }
             match inbound {
-                Inbound::Message(payload) => match core.on_payload(now_ms, payload) {
+                Inbound::Message(payload) => match protocol.on_payload(now_ms, payload) {
                     Action::Nothing => true,
                     action => {
                         let goes_on = !matches!(action, Action::Close(_));
@@ -90,8 +90,8 @@ impl Worker {
             }
             Action::Identify(identify) => self.identify(key, *identify),
             Action::Resume(resume) => self.resume(key, &resume),
-            Action::Presence(presence) => self.presence(key, presence),
-            Action::RequestMembers(request) => self.request_members(key, *request),
+            Action::Presence(presence) => self.presence(key, &presence),
+            Action::RequestMembers(request) => self.request_members(key, request),
             Action::Close(code) => self.close(key, code),
         }
     }
@@ -102,7 +102,7 @@ impl Worker {
         self.sessions.contains(session).then_some(session)
     }
 
-    fn presence(&mut self, key: usize, presence: Presence) {
+    fn presence(&mut self, key: usize, presence: &Presence) {
         let Some(session) = self.session_of(key) else {
             return;
         };

@@ -6,7 +6,7 @@ use crate::session::members_chunk;
 use crate::session::payload::RequestMembers;
 
 impl Worker {
-    pub(super) fn request_members(&mut self, connection: usize, request: RequestMembers) {
+    pub(super) fn request_members(&mut self, connection: usize, request: Box<RequestMembers>) {
         let Some(key) = self.session_of(connection) else {
             return;
         };

@@ -103,8 +103,9 @@ impl Worker {
             (SessionState::Detached, detached),
         ];
         for (before, (state, count)) in self.census.iter_mut().zip(now) {
-            let change = count as i64 - *before;
-            *before = count as i64;
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            let change = count - *before;
+            *before = count;
             self.shared.counters.sessions.of(state).inc_by(change);
         }
     }
