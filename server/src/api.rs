@@ -14,7 +14,7 @@ mod endpoint;
 #[allow(clippy::option_option)] // absence leaves a value, null clears it
 mod forms;
 mod multipart;
-pub mod provision;
+mod provision;
 mod query;
 mod rate;
 mod routes;

@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::guild::command::{Outcome, Reply};
 use crate::protocol::ApiError;
 
-/// How long a client is asked to wait where a 429 does not say, in seconds.
-const UNKNOWN_WAIT_S: u64 = 1;
+/// How long a client is asked to wait where a 429 does not say, in milliseconds.
+const UNKNOWN_WAIT_MS: u64 = 1_000;
 
 /// What a request came to, if not to an error.
 #[derive(Debug, Clone)]
@@ -90,19 +90,18 @@ pub(super) fn respond(handled: Handled) -> HttpResponse {
 
 fn respond_error(error: &ApiError) -> HttpResponse {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut body = error.body();
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        // Several libraries fail on a 429 without these.
-        body["retry_after"] = (UNKNOWN_WAIT_S as f64).into();
-        body["global"] = false.into();
+    if status != StatusCode::TOO_MANY_REQUESTS {
+        return json_response(status, error.body().to_string().into());
     }
+    // A limit that a guild has set. Several libraries fail on a 429 without all of this.
+    let wait_ms = error.retry_after_ms.unwrap_or(UNKNOWN_WAIT_MS);
+    let mut body = error.clone().retry_after(wait_ms).body();
+    body["global"] = false.into();
     let mut response = json_response(status, body.to_string().into());
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        let headers = response.headers_mut();
-        headers.insert(RETRY_AFTER, HeaderValue::from(UNKNOWN_WAIT_S));
-        headers.insert(super::rate::SCOPE, HeaderValue::from_static("shared"));
-        super::rate::insert_via(headers);
-    }
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
+    headers.insert(super::rate::SCOPE, HeaderValue::from_static("shared"));
+    super::rate::insert_via(headers);
     response
 }
 
@@ -118,4 +117,34 @@ pub(super) fn json_response(status: StatusCode, body: Bytes) -> HttpResponse {
     const JSON: (HeaderName, HeaderValue) =
         (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     HttpResponse::build(status).insert_header(JSON).body(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_guilds_own_limit_has_what_libraries_wait_by() {
+        let response = respond(Err(ApiError::SLOW_MODE.retry_after(4_200)));
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
+        assert_eq!(header("retry-after"), "5");
+        assert_eq!(header("x-ratelimit-scope"), "shared");
+        assert_eq!(header("via"), "1.1 guildhall");
+        let body = actix_web::body::to_bytes(response.into_body())
+            .await
+            .unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["code"], 20_016);
+        assert_eq!(body["retry_after"], 4.2);
+        assert_eq!(body["global"], false);
+    }
+
+    #[test]
+    fn every_error_has_a_status() {
+        for error in ApiError::ALL {
+            let response = respond(Err(error.clone()));
+            assert_eq!(response.status().as_u16(), error.status);
+        }
+    }
 }

@@ -5,10 +5,11 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, He
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::context::Settings;
+use super::forms::Object;
 use super::multipart;
 use crate::protocol::ApiError;
 
@@ -91,18 +92,14 @@ async fn collect(
 
 /// Reads a form from a JSON object; no body is an empty form.
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    // Left to itself, the parser takes an array for an object without keys.
-    if body.trim_ascii_start().starts_with(b"[") {
-        parse_any::<Vec<IgnoredAny>>(body)?;
-        let message = "Only dictionaries may be used in a DictType";
-        return Err(ApiError::invalid_form("body", "DICT_TYPE_CONVERT", message));
-    }
-    parse_any(if body.is_empty() { b"{}" } else { body })
+    let form: Object<T> = parse_any(if body.is_empty() { b"{}" } else { body })?;
+    Ok(form.0)
 }
 
 /// Reads a list of forms from a JSON array; no body is an empty list.
 pub(super) fn parse_list<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, ApiError> {
-    parse_any(if body.is_empty() { b"[]" } else { body })
+    let list: Vec<Object<T>> = parse_any(if body.is_empty() { b"[]" } else { body })?;
+    Ok(list.into_iter().map(|form| form.0).collect())
 }
 
 fn parse_any<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
@@ -246,7 +243,7 @@ mod tests {
         user: Option<UserId>,
         rights: Option<Permissions>,
         until: Option<Timestamp>,
-        list: Option<Vec<Inner>>,
+        list: Option<Vec<Object<Inner>>>,
         raw: Option<Vec<Box<RawValue>>>,
     }
 
@@ -282,6 +279,7 @@ mod tests {
             ),
             (r#"{"list":[{}]}"#, "list.0.id", "BASE_TYPE_REQUIRED"),
             (r#"{"list":["x"]}"#, "list.0", "DICT_TYPE_CONVERT"),
+            (r#"{"list":[[1]]}"#, "list.0", "DICT_TYPE_CONVERT"),
             (r#"["x", "y"]"#, "body", "DICT_TYPE_CONVERT"),
             (r#" ["x"]"#, "body", "DICT_TYPE_CONVERT"),
             ("3", "body", "DICT_TYPE_CONVERT"),
@@ -294,8 +292,6 @@ mod tests {
     fn what_is_not_json_is_refused_as_that() {
         for text in [
             "{",
-            "[",
-            "[1,]",
             "nope",
             "{}x",
             "{\"name\":\"\u{1}\"}",
@@ -320,7 +316,7 @@ mod tests {
             assert!(form.name.is_none() && form.list.is_none(), "{text}");
         }
         let form: Form = parse(br#"{"list":[{"id":"3"}]}"#).unwrap();
-        assert_eq!(form.list.unwrap()[0].id, UserId::new(3));
+        assert_eq!(form.list.unwrap()[0].0.id, UserId::new(3));
         for text in ["", " [] "] {
             assert!(parse_list::<Form>(text.as_bytes()).unwrap().is_empty());
         }

@@ -12,7 +12,7 @@ use super::body;
 use super::context::Context;
 use super::query::{Query, decode};
 use crate::auth::tokens::strip_prefix;
-use crate::directory::DirectoryError;
+use crate::directory::{DirectoryError, unknown_user};
 use crate::guild::command::{Caller, Command, Outcome, Request};
 use crate::protocol::objects::{EmojiKey, User};
 use crate::protocol::{ApiError, ChannelId, GuildId, UserId};
@@ -157,8 +157,7 @@ pub(super) async fn identify(
     if let Some(user) = context.directory.user(id) {
         return Ok(user);
     }
-    let kind = if claims.bot { "bot" } else { "user" };
-    let user = Arc::new(User::new(id, format!("{kind}-{id}"), claims.bot));
+    let user = unknown_user(id, claims.bot);
     context
         .directory
         .put_user(user.clone())

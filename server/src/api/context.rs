@@ -1,10 +1,11 @@
 //! What every handler works with: the rooms below, and the settings of the API.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::auth::rate_limit::{Bucket, Quota, RestLimits, RestSettings};
 use crate::auth::tokens::TokenSigner;
+use crate::clock;
 use crate::directory::Directory;
 use crate::guild::router::Router;
 use crate::protocol::ids::SnowflakeSource;
@@ -63,8 +64,6 @@ pub struct Context {
     pub(super) settings: Settings,
     pub(super) limits: RestLimits,
     pub(super) message_bucket: Bucket,
-    /// Zero of the limits' time.
-    started: Instant,
 }
 
 impl Context {
@@ -89,7 +88,6 @@ impl Context {
             limits: RestLimits::new(settings.rest_limits),
             message_bucket: Bucket::new("POST /channels/{id}/messages", settings.create_message),
             settings,
-            started: Instant::now(),
         }
     }
 
@@ -98,20 +96,8 @@ impl Context {
         &self.limits
     }
 
-    /// The time that the limits count in.
-    pub(super) fn uptime(&self) -> Duration {
-        self.started.elapsed()
-    }
-
     /// A fresh snowflake.
     pub(super) fn fresh_id(&self) -> u64 {
-        self.ids.next(unix_time().as_millis() as u64)
+        self.ids.next(clock::unix_ms())
     }
-}
-
-/// The time of day, since the Unix epoch.
-pub(super) fn unix_time() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
 }

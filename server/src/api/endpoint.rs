@@ -12,6 +12,7 @@ use super::call::{Call, identify};
 use super::context::Context;
 use super::{cors, rate};
 use crate::auth::rate_limit::Subject;
+use crate::clock;
 use crate::protocol::ApiError;
 
 /// A path that is being given its methods.
@@ -150,7 +151,7 @@ where
         }
     };
     let subject = Subject::User(user.id.get());
-    let now = context.uptime();
+    let now = clock::uptime();
     let limits = &context.limits;
     let state = match limited_by {
         None => limits.check_global(subject, now).map(|_| None),

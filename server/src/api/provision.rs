@@ -32,18 +32,13 @@ const DIRECT_NAME: &str = "direct";
 /// By these a guild says that a user is no member.
 const NO_MEMBER: [ApiError; 2] = [ApiError::UNKNOWN_MEMBER, ApiError::UNKNOWN_GUILD];
 
-/// A channel named `general`, of which a new guild has at least one.
-pub fn general(context: &Context) -> NewChannel {
-    super::forms::guild::general(fresh_channel_id(context))
-}
-
 /// An id for a new channel.
-pub fn fresh_channel_id(context: &Context) -> ChannelId {
+pub(super) fn fresh_channel_id(context: &Context) -> ChannelId {
     ChannelId::new(context.fresh_id())
 }
 
 /// Makes a guild; its id, and its body as the guild gives it.
-pub async fn create_guild(
+pub(super) async fn create_guild(
     context: &Context,
     caller: Caller,
     new: NewGuild,
@@ -84,7 +79,7 @@ async fn create_noted(context: &Context, caller: Caller, guild: GuildId, new: Ne
 }
 
 /// Deletes a guild.
-pub async fn delete_guild(context: &Context, caller: Caller, guild: GuildId) -> Outcome {
+pub(super) async fn delete_guild(context: &Context, caller: Caller, guild: GuildId) -> Outcome {
     let outcome = ask(context, caller, guild, Command::DeleteGuild).await;
     if is_gone(&outcome, &[ApiError::UNKNOWN_GUILD]) {
         forget(context.directory.remove_guild(guild).await);
@@ -93,7 +88,7 @@ pub async fn delete_guild(context: &Context, caller: Caller, guild: GuildId) -> 
 }
 
 /// Adds a channel; `kind` and `fields` as in [`NewChannel`].
-pub async fn create_channel(
+pub(super) async fn create_channel(
     context: &Context,
     caller: Caller,
     guild: GuildId,
@@ -112,7 +107,7 @@ pub async fn create_channel(
 }
 
 /// Removes a channel.
-pub async fn delete_channel(
+pub(super) async fn delete_channel(
     context: &Context,
     caller: Caller,
     guild: GuildId,
@@ -126,7 +121,7 @@ pub async fn delete_channel(
 }
 
 /// Adds a member; [`Reply::Unchanged`] where the user is one already.
-pub async fn add_member(
+pub(super) async fn add_member(
     context: &Context,
     caller: Caller,
     guild: GuildId,
@@ -154,7 +149,7 @@ pub async fn add_member(
 }
 
 /// Removes a member.
-pub async fn remove_member(
+pub(super) async fn remove_member(
     context: &Context,
     caller: Caller,
     guild: GuildId,
@@ -177,7 +172,7 @@ async fn forget_member(context: &Context, guild: GuildId, user: UserId) {
 
 /// The direct message channel between two users, made where there is none; its body as `one` sees
 /// it. It is a guild of its own whose id is the channel's.
-pub async fn open_direct(
+pub(super) async fn open_direct(
     context: &Context,
     one: &Arc<User>,
     other: &Arc<User>,
@@ -257,7 +252,7 @@ async fn create_direct(context: &Context, guild: GuildId, new: NewGuild) -> Outc
 
 /// Runs something to its end even if the caller is dropped meanwhile, as handlers are when their
 /// client goes away.
-pub async fn to_the_end<T: 'static>(
+pub(super) async fn to_the_end<T: 'static>(
     work: impl Future<Output = Result<T, ApiError>> + 'static,
 ) -> Result<T, ApiError> {
     match actix_web::rt::spawn(work).await {

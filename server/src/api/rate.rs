@@ -10,10 +10,11 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, V
 use serde_json::json;
 
 use super::answer::json_response;
-use super::context::{Context, unix_time};
+use super::context::Context;
 use crate::auth::rate_limit::{
     Network, RateRefusal, RateScope, RateState, Subject, seconds, whole_seconds,
 };
+use crate::clock;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -28,7 +29,7 @@ pub(super) const SCOPE: HeaderName = HeaderName::from_static("x-ratelimit-scope"
 /// that nobody is locked out by a neighbour's guessing.
 pub(super) fn check_stranger(context: &Context, address: Option<IpAddr>) -> Option<HttpResponse> {
     let subject = Subject::Network(Network::from(address?));
-    let checked = context.limits.check_global(subject, context.uptime());
+    let checked = context.limits.check_global(subject, clock::uptime());
     checked.err().map(|refusal| refuse(&refusal))
 }
 
@@ -61,7 +62,7 @@ pub(super) fn insert_via(headers: &mut HeaderMap) {
 /// Adds the whole `X-RateLimit-*` set of a bucket.
 pub(super) fn insert_state(headers: &mut HeaderMap, state: &RateState<'_>) {
     let reset_after = seconds(state.reset_after);
-    let reset = unix_time().as_secs_f64() + reset_after;
+    let reset = clock::unix_ms() as f64 / 1_000.0 + reset_after;
     headers.insert(LIMIT, state.limit.into());
     headers.insert(REMAINING, state.remaining.into());
     for (name, text) in [

@@ -1,10 +1,12 @@
-//! The API without guilds: who may ask, how often, what is not there, and what needs no guild.
+//! The API over its HTTP stack: without guilds (who may ask, how often, what is not there, what
+//! needs none), and in [`guilds`] with real ones.
 
 mod accounts;
 mod bad_input;
+mod guilds;
 mod socket;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -17,48 +19,97 @@ use serde_json::{Value, json};
 use super::{Context, SessionNotices, Settings};
 use crate::auth::rate_limit::{Quota, RestSettings};
 use crate::auth::tokens::TokenSigner;
+use crate::counters::Counters;
 use crate::directory::{Directory, MemoryDirectory};
+use crate::fanout::mail::HubLinks;
+use crate::guild::actor::GuildTools;
+use crate::guild::executors::Executors;
+use crate::guild::registry::Registry;
 use crate::guild::router::Router;
+use crate::journal::MemoryJournal;
+use crate::placement::{
+    Member, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
+};
 use crate::protocol::ids::SnowflakeSource;
 use crate::protocol::{ChannelId, GuildId, UserId};
+use crate::supervision::mail::MailBounds;
 
 const ALICE: UserId = UserId::new(1_000_000_000_000_000_001);
 const BOT: UserId = UserId::new(1_000_000_000_000_000_009);
 const GUILD: GuildId = GuildId::new(2_000_000_000_000_000_001);
 const CHANNEL: ChannelId = ChannelId::new(3_000_000_000_000_000_001);
 
-struct Nobody;
+/// Notes what sessions would be told.
+#[derive(Default)]
+struct Notices(Mutex<Vec<(UserId, GuildId)>>);
 
-impl SessionNotices for Nobody {
-    fn joined(&self, _: UserId, _: GuildId) {}
+impl SessionNotices for Notices {
+    fn joined(&self, user: UserId, guild: GuildId) {
+        self.0.lock().unwrap().push((user, guild));
+    }
 }
 
-/// An API whose guilds are all unavailable.
+/// A router of node `here` in a cluster that consists of node `one`.
+fn router(here: &str) -> Router {
+    let member = Member::new(NodeName::new("one").unwrap());
+    let ring = Ring::build([member], RingSettings::default()).unwrap();
+    let tools = GuildTools {
+        journal: Arc::new(MemoryJournal::new()),
+        ids: Arc::new(SnowflakeSource::new(2)),
+        hubs: HubLinks::default(),
+        node: "one".into(),
+        counters: Arc::new(Counters::default()),
+    };
+    let bounds = MailBounds {
+        count: 1_000,
+        bytes: 1 << 20,
+    };
+    Router::new(
+        PlacementHandle::new(Placement::new(ring, Overrides::new())),
+        NodeName::new(here).unwrap(),
+        Registry::new(Executors::start(1), tools, bounds),
+        Duration::from_secs(20),
+    )
+}
+
 struct Fixture {
     context: Arc<Context>,
+    notices: Arc<Notices>,
     directory: Arc<MemoryDirectory>,
     signer: TokenSigner,
 }
 
 impl Fixture {
+    /// An API whose guilds are all unavailable.
     fn new() -> Self {
         Self::with(generous())
     }
 
     fn with(settings: Settings) -> Self {
+        Self::over(router("another"), settings)
+    }
+
+    /// An API with guilds.
+    fn live() -> Self {
+        Self::over(router("one"), generous())
+    }
+
+    fn over(router: Router, settings: Settings) -> Self {
         let signer = TokenSigner::new(b"a secret of the tests").unwrap();
         let directory = Arc::new(MemoryDirectory::new());
+        let notices = Arc::new(Notices::default());
         let context = Context::new(
-            Router {},
+            router,
             directory.clone(),
             Arc::new(SnowflakeSource::new(1)),
             signer.clone(),
-            Arc::new(Nobody),
+            notices.clone(),
             "ws://127.0.0.1:8080/gateway/",
             settings,
         );
         Self {
             context: Arc::new(context),
+            notices,
             directory,
             signer,
         }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{nullable, without_empty};
+use super::{Object, nullable, without_empty};
 use crate::guild::command::ChannelEdit;
 use crate::protocol::objects::{ChannelType, Overwrite, OverwriteType};
 use crate::protocol::{ApiError, ChannelId, Permissions};
@@ -21,7 +21,7 @@ pub(in crate::api) struct ChannelForm {
     position: Option<u16>,
     #[serde(deserialize_with = "nullable")]
     pub(in crate::api) parent_id: Option<Option<ChannelId>>,
-    permission_overwrites: Option<Vec<OverwriteForm>>,
+    permission_overwrites: Option<Vec<Object<OverwriteForm>>>,
     nsfw: Option<bool>,
     rate_limit_per_user: Option<u16>,
     bitrate: Option<u32>,
@@ -66,7 +66,7 @@ impl ChannelForm {
             parent_id: self.parent_id,
             permission_overwrites: self
                 .permission_overwrites
-                .map(|list| list.into_iter().map(OverwriteForm::into).collect()),
+                .map(|list| list.into_iter().map(|form| form.0.into()).collect()),
             nsfw: self.nsfw,
             rate_limit_per_user: self.rate_limit_per_user,
             bitrate: self.bitrate,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::channel::ChannelForm;
-use super::nullable;
+use super::{Object, nullable};
 use crate::guild::command::{ChannelEdit, GuildEdit, NewChannel};
 use crate::protocol::limits::MAX_CHANNELS;
 use crate::protocol::objects::ChannelType;
@@ -17,7 +17,7 @@ pub(in crate::api) struct NewGuildForm {
     /// 2 to 100 characters.
     pub(in crate::api) name: String,
     #[serde(default)]
-    channels: Option<Vec<ChannelForm>>,
+    channels: Option<Vec<Object<ChannelForm>>>,
 }
 
 impl NewGuildForm {
@@ -38,9 +38,9 @@ impl NewGuildForm {
         let by_placeholder: HashMap<_, _> = forms
             .iter()
             .zip(&ids)
-            .filter_map(|(form, id)| Some((form.id?, *id)))
+            .filter_map(|(form, id)| Some((form.0.id?, *id)))
             .collect();
-        let channels = forms.into_iter().zip(ids).map(|(mut form, id)| {
+        let channels = forms.into_iter().zip(ids).map(|(Object(mut form), id)| {
             let kind = form.kind()?;
             if let Some(Some(parent)) = form.parent_id {
                 form.parent_id = Some(by_placeholder.get(&parent).copied());
@@ -53,7 +53,7 @@ impl NewGuildForm {
 }
 
 /// The channel that a new guild has where nothing else is said.
-pub(in crate::api) fn general(id: ChannelId) -> NewChannel {
+fn general(id: ChannelId) -> NewChannel {
     NewChannel {
         id,
         kind: ChannelType::Text,

@@ -4,17 +4,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::nullable;
+use super::{Object, nullable};
 use crate::api::embeds::{self, Embed};
 use crate::guild::command::{AllowedMentions, MessageEdit, NewMessage};
 use crate::protocol::objects::{MessageReference, Nonce};
 use crate::protocol::{ApiError, ChannelId, GuildId, MessageId, RoleId, UserId};
-
-/// Components at the top of a message, and their size in bytes: they are passed on as they come.
-const MAX_COMPONENTS: usize = 40;
-const MAX_COMPONENT_BYTES: usize = 16 * 1024;
-/// Users or roles that `allowed_mentions` may list.
-const MAX_ALLOWED_MENTIONS: usize = 100;
 
 /// `POST /channels/{id}/messages`.
 #[derive(Debug, Default, Deserialize)]
@@ -22,15 +16,15 @@ const MAX_ALLOWED_MENTIONS: usize = 100;
 pub(in crate::api) struct NewMessageForm {
     content: Option<String>,
     tts: Option<bool>,
-    embeds: Option<Vec<Embed>>,
+    embeds: Option<Vec<Object<Embed>>>,
     // The form before `embeds`, which is still sent by some.
-    embed: Option<Embed>,
+    embed: Option<Object<Embed>>,
     components: Option<Vec<Box<RawValue>>>,
     flags: Option<u64>,
     nonce: Option<Nonce>,
     enforce_nonce: Option<bool>,
-    allowed_mentions: Option<MentionsForm>,
-    message_reference: Option<ReferenceForm>,
+    allowed_mentions: Option<Object<MentionsForm>>,
+    message_reference: Option<Object<ReferenceForm>>,
     attachments: Option<Vec<IgnoredAny>>,
     sticker_ids: Option<Vec<IgnoredAny>>,
     poll: Option<IgnoredAny>,
@@ -52,14 +46,14 @@ impl NewMessageForm {
         Ok(NewMessage {
             content: self.content.unwrap_or_default(),
             tts: self.tts.unwrap_or_default(),
-            embeds: embeds::render(&embeds)?,
+            embeds: embeds::render(embeds.into_iter().map(|embed| embed.0))?,
             components: components(self.components.unwrap_or_default())?,
             flags: self.flags.unwrap_or_default(),
             nonce: self.nonce,
             enforce_nonce: self.enforce_nonce.unwrap_or_default(),
-            allowed_mentions: allowed_mentions(self.allowed_mentions)?,
+            allowed_mentions: self.allowed_mentions.map(AllowedMentions::from),
             reference: reference
-                .map(|form| form.into_reference(channel))
+                .map(|Object(form)| form.into_reference(channel))
                 .transpose()?,
         })
     }
@@ -72,13 +66,13 @@ pub(in crate::api) struct MessageForm {
     #[serde(deserialize_with = "nullable")]
     content: Option<Option<String>>,
     #[serde(deserialize_with = "nullable")]
-    embeds: Option<Option<Vec<Embed>>>,
+    embeds: Option<Option<Vec<Object<Embed>>>>,
     #[serde(deserialize_with = "nullable")]
-    embed: Option<Option<Embed>>,
+    embed: Option<Option<Object<Embed>>>,
     #[serde(deserialize_with = "nullable")]
     components: Option<Option<Vec<Box<RawValue>>>>,
     flags: Option<u64>,
-    allowed_mentions: Option<MentionsForm>,
+    allowed_mentions: Option<Object<MentionsForm>>,
     attachments: Option<Vec<IgnoredAny>>,
 }
 
@@ -90,13 +84,15 @@ impl MessageForm {
         let list = self.embeds.map(Option::unwrap_or_default).or(single);
         Ok(MessageEdit {
             content: self.content.map(Option::unwrap_or_default),
-            embeds: list.map(|list| embeds::render(&list)).transpose()?,
+            embeds: list
+                .map(|list: Vec<_>| embeds::render(list.into_iter().map(|embed| embed.0)))
+                .transpose()?,
             components: self
                 .components
                 .map(|list| components(list.unwrap_or_default()))
                 .transpose()?,
             flags: self.flags,
-            allowed_mentions: allowed_mentions(self.allowed_mentions)?,
+            allowed_mentions: self.allowed_mentions.map(AllowedMentions::from),
         })
     }
 }
@@ -117,38 +113,15 @@ struct MentionsForm {
     replied_user: Option<bool>,
 }
 
-fn allowed_mentions(form: Option<MentionsForm>) -> Result<Option<AllowedMentions>, ApiError> {
-    let Some(form) = form else { return Ok(None) };
-    let mentions = AllowedMentions {
-        parse: form.parse.unwrap_or_default(),
-        users: form.users.unwrap_or_default(),
-        roles: form.roles.unwrap_or_default(),
-        replied_user: form.replied_user.unwrap_or_default(),
-    };
-    for (at, kind) in mentions.parse.iter().enumerate() {
-        if !matches!(kind.as_str(), "roles" | "users" | "everyone") {
-            return Err(ApiError::invalid_form(
-                format!("allowed_mentions.parse.{at}"),
-                "BASE_TYPE_CHOICES",
-                "Value must be one of ('everyone', 'roles', 'users').",
-            ));
+impl From<Object<MentionsForm>> for AllowedMentions {
+    fn from(Object(form): Object<MentionsForm>) -> Self {
+        Self {
+            parse: form.parse.unwrap_or_default(),
+            users: form.users.unwrap_or_default(),
+            roles: form.roles.unwrap_or_default(),
+            replied_user: form.replied_user.unwrap_or_default(),
         }
     }
-    for (path, length) in [
-        ("allowed_mentions.users", mentions.users.len()),
-        ("allowed_mentions.roles", mentions.roles.len()),
-        ("allowed_mentions.parse", mentions.parse.len()),
-    ] {
-        if length > MAX_ALLOWED_MENTIONS {
-            let message = format!("Must be {MAX_ALLOWED_MENTIONS} or fewer in length.");
-            return Err(ApiError::invalid_form(
-                path,
-                "BASE_TYPE_MAX_LENGTH",
-                message,
-            ));
-        }
-    }
-    Ok(Some(mentions))
 }
 
 #[derive(Debug, Deserialize)]
@@ -179,16 +152,8 @@ impl ReferenceForm {
     }
 }
 
-/// Components pass as they came, as long as they are objects of a bearable size.
+/// Components pass as they came, as long as they are objects.
 fn components(list: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue>>, ApiError> {
-    let bytes: usize = list.iter().map(|component| component.get().len()).sum();
-    if list.len() > MAX_COMPONENTS || bytes > MAX_COMPONENT_BYTES {
-        return Err(ApiError::invalid_form(
-            "components",
-            "BASE_TYPE_MAX_LENGTH",
-            format!("Must be {MAX_COMPONENTS} or fewer in length and {MAX_COMPONENT_BYTES} bytes."),
-        ));
-    }
     if let Some(at) = list.iter().position(|one| !one.get().starts_with('{')) {
         let message = "Only dictionaries may be used in a DictType";
         return Err(ApiError::invalid_form(
@@ -295,30 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_on_is_bounded() {
+    fn lists_do_not_stand_for_objects() {
         for (text, at) in [
-            (
-                format!("{{\"components\":[{}]}}", vec!["{}"; 41].join(",")),
-                "components",
-            ),
-            (
-                format!("{{\"components\":[{{\"x\":\"{}\"}}]}}", "y".repeat(20_000)),
-                "components",
-            ),
-            (r#"{"components":[{},3]}"#.to_owned(), "components.1"),
-            (
-                format!(
-                    "{{\"allowed_mentions\":{{\"users\":[{}]}}}}",
-                    vec!["1"; 101].join(",")
-                ),
-                "allowed_mentions.users",
-            ),
-            (
-                r#"{"allowed_mentions":{"parse":["here"]}}"#.to_owned(),
-                "allowed_mentions.parse.0",
-            ),
+            (r#"{"components":[{},3]}"#, "components.1"),
+            (r#"{"embeds":[["title"]]}"#, "embeds.0"),
+            (r#"{"allowed_mentions":[["users"]]}"#, "allowed_mentions"),
+            (r#"{"message_reference":["1"]}"#, "message_reference"),
         ] {
-            assert_eq!(path(new(&text)), at);
+            assert_eq!(path(new(text)), at);
         }
     }
 }

@@ -81,8 +81,7 @@ struct MeForm {
     username: Option<String>,
 }
 
-/// The new name is seen in what the account does from now on; members that guilds hold keep the
-/// old one until they join again.
+/// Guilds that the account is a member of keep the old name until it joins again.
 async fn edit_me(mut call: Call) -> Handled {
     let form: MeForm = call.form().await?;
     let Some(name) = form.username else {
