@@ -1,16 +1,132 @@
-//! stub
-use actix_web::web;
+//! What the operator sees and does: placement, guilds, sessions, figures, accounts.
+//!
+//! On a listener of its own, behind a bearer token. It looks at everything through [`view`] and
+//! nothing looks at it.
+
+mod answer;
+mod guard;
+mod guilds;
+mod health;
+mod live;
+mod load;
+mod placement;
+mod provision;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod users;
+pub mod view;
+
+pub use view::{
+    AskGuild, ExecutorInfo, GuildInfo, NodeInfo, NodeState, SessionInfo, View, ViewFuture,
+};
+
+use std::any::Any;
 use std::sync::Arc;
-pub trait View: Send + Sync {}
+use std::time::Duration;
+
+use actix_web::dev::Extensions;
+use actix_web::middleware::from_fn;
+use actix_web::{Resource, web};
+use prometheus_client::registry::Registry;
+use socket2::SockRef;
+
+use crate::auth::tokens::TokenSigner;
+use crate::config::Secret;
+use crate::counters::{self, Counters};
+use crate::directory::Directory;
+use crate::protocol::ids::SnowflakeSource;
+use crate::protocol::{ApiError, GuildId, UserId};
+use answer::{Answer, Refusal, bad_request};
+
+/// How long a client may take nothing of what is sent to it.
+const TAKES_NOTHING: Duration = Duration::from_secs(30);
+
+/// Tells a user's live sessions that the user is now a member of a guild.
+pub type Joined = Arc<dyn Fn(UserId, GuildId) + Send + Sync>;
+
+/// What the admin API works with.
 pub struct Admin {
+    /// Reads the node.
     pub view: Arc<dyn View>,
-    pub router: crate::guild::router::Router,
-    pub directory: Arc<dyn crate::directory::Directory>,
-    pub ids: Arc<crate::protocol::ids::SnowflakeSource>,
-    pub tokens: crate::auth::tokens::TokenSigner,
-    pub joined: Arc<dyn Fn(crate::protocol::UserId, crate::protocol::GuildId) + Send + Sync>,
-    pub counters: Arc<crate::counters::Counters>,
-    pub token: crate::config::Secret,
+    /// Asks guilds.
+    pub guilds: Arc<dyn AskGuild>,
+    /// Accounts, memberships, channels.
+    pub directory: Arc<dyn Directory>,
+    /// Gives ids.
+    pub ids: Arc<SnowflakeSource>,
+    /// Signs tokens.
+    pub tokens: TokenSigner,
+    /// Called for each member of a new guild, once the guild is there.
+    pub joined: Joined,
+    /// The node's figures.
+    pub counters: Arc<Counters>,
+    /// The operator's token.
+    pub token: Secret,
+    /// Whether `/metrics` is served without the token.
     pub open_metrics: bool,
 }
-pub fn configure(_cfg: &mut web::ServiceConfig, _admin: &Arc<Admin>) {}
+
+/// Makes the routes' constructor for an `HttpServer`. Call it once and hand clones to the workers:
+/// they share the registry of figures and the count of live feeds.
+///
+/// `HttpServer::new(move || App::new().configure(configure.clone())).on_connect(admin::on_connect)`
+pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
+    let mut registry = Registry::default();
+    counters::register(&admin.counters, &mut registry);
+    let registry = web::Data::new(registry);
+    let feeds = web::Data::new(live::Feeds::default());
+    let admin = web::Data::new(admin);
+    move |cfg| {
+        let query = web::QueryConfig::default()
+            .error_handler(|error, _| bad_request(error.to_string()).into());
+        cfg.app_data(admin)
+            .app_data(query)
+            .app_data(registry)
+            .app_data(feeds)
+            .service(at("/healthz").get(health::healthz))
+            .service(at("/readyz").get(health::readyz))
+            .service(at("/metrics").get(health::metrics))
+            .service(
+                web::scope("/admin/v1")
+                    .wrap(from_fn(guard::guard))
+                    .service(at("/placement").get(placement::placement))
+                    .service(at("/ring").get(placement::ring))
+                    .service(at("/nodes").get(placement::nodes))
+                    .service(at("/executors").get(guilds::executors))
+                    .service(at("/guilds").get(guilds::list).post(provision::create))
+                    .service(
+                        at("/guilds/{id}")
+                            .get(guilds::show)
+                            .delete(provision::delete),
+                    )
+                    .service(at("/sessions/{id}").get(sessions::show))
+                    .service(at("/users").post(users::create))
+                    .service(at(live::PATH).get(live::live))
+                    .default_service(web::to(not_found)),
+            )
+            .default_service(web::to(not_found));
+    }
+}
+
+/// For `HttpServer::on_connect`: has the system drop a connection whose client takes nothing for
+/// 30 seconds. Nothing inside the server could: a live feed's actor is not polled meanwhile.
+pub fn on_connect(connection: &dyn Any, _: &mut Extensions) {
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
+        && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(TAKES_NOTHING))
+    {
+        tracing::warn!(%error, "an admin connection stays without a time-out");
+    }
+}
+
+fn at(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(method_not_allowed))
+}
+
+async fn not_found() -> Answer {
+    Err(Refusal(ApiError::NOT_FOUND))
+}
+
+async fn method_not_allowed() -> Answer {
+    Err(Refusal(ApiError::METHOD_NOT_ALLOWED))
+}

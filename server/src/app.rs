@@ -9,7 +9,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_server::ServerHandle;
@@ -96,7 +95,7 @@ pub struct App {
     router: Router,
     shared: SessionShared,
     placement: PlacementHandle,
-    ready: Arc<AtomicBool>,
+    phase: Arc<views::Phase>,
 }
 
 impl App {
@@ -152,7 +151,7 @@ impl App {
             gate: Arc::new(UpgradeGate::new(upgrade_settings(&config))),
             counters,
         };
-        let ready = Arc::new(AtomicBool::new(false));
+        let phase = Arc::new(views::Phase::default());
         Ok(Self {
             config,
             main,
@@ -167,7 +166,7 @@ impl App {
             router,
             shared,
             placement,
-            ready,
+            phase,
         })
     }
 
@@ -221,16 +220,17 @@ impl App {
         );
         let view = views::NodeView::new(
             &self.config,
+            &self.public,
             self.placement,
             self.registry.clone(),
             self.shared.clone(),
-            Arc::clone(&self.ready),
+            Arc::clone(&self.phase),
         );
         let admin = listener::admin(
             self.admin,
             admin::Admin {
                 view: Arc::new(view),
-                router: self.router,
+                guilds: Arc::new(self.router),
                 directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
                 ids: self.ids,
                 tokens: self.tokens,
@@ -247,9 +247,9 @@ impl App {
         let (main_handle, admin_handle) = (main.handle(), admin.handle());
         let main = actix_rt::spawn(main);
         let admin = actix_rt::spawn(admin);
-        self.ready.store(true, Ordering::Release);
+        self.phase.set(admin::NodeState::Ready);
         stop.await;
-        self.ready.store(false, Ordering::Release);
+        self.phase.set(admin::NodeState::Draining);
         drain(&self.shared, &main_handle, &self.config).await;
         admin_handle.stop(false).await;
         // Both have ended; how they ended was logged by them.

@@ -13,6 +13,7 @@ pub mod id;
 pub mod links;
 pub mod members_chunk;
 pub mod payload;
+pub mod report;
 pub mod settings;
 pub mod shared;
 pub mod sink;

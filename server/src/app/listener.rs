@@ -83,14 +83,14 @@ pub(super) fn main(
 /// The operator's listener.
 pub(super) fn admin(listener: TcpListener, admin: Admin) -> Result<Server, StartError> {
     let address = super::local_addr(&listener)?;
-    let admin = Arc::new(admin);
-    let server =
-        HttpServer::new(move || WebApp::new().configure(|cfg| admin::configure(cfg, &admin)))
-            .workers(ADMIN_WORKERS)
-            .shutdown_timeout(1)
-            .disable_signals()
-            .listen(listener)
-            .map_err(|error| StartError::Bind { address, error })?;
+    let routes = admin::routes(admin);
+    let server = HttpServer::new(move || WebApp::new().configure(routes.clone()))
+        .on_connect(admin::on_connect)
+        .workers(ADMIN_WORKERS)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(listener)
+        .map_err(|error| StartError::Bind { address, error })?;
     Ok(server.run())
 }
 

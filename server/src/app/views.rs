@@ -1,25 +1,168 @@
 //! What the admin API sees of the node.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::config::Config;
-use crate::guild::registry::Registry;
-use crate::placement::PlacementHandle;
+use tokio::sync::oneshot;
+
+use crate::admin::{ExecutorInfo, GuildInfo, NodeInfo, NodeState, SessionInfo, View, ViewFuture};
+use crate::clock;
+use crate::config::{Config, PublicUrl};
+use crate::counters::SessionState;
+use crate::guild::registry::{Registry, RunningGuild};
+use crate::guild::stats::GuildStats;
+use crate::placement::{NodeName, PlacementHandle};
+use crate::protocol::GuildId;
+use crate::session::id::SessionId;
+use crate::session::links::HubMail;
+use crate::session::report::SessionReport;
 use crate::session::shared::SessionShared;
 
+/// Whether the node takes traffic; set by the node, read by the admin API.
+#[derive(Debug, Default)]
+pub(super) struct Phase(AtomicU8);
+
+impl Phase {
+    pub(super) fn set(&self, state: NodeState) {
+        self.0.store(state as u8, Ordering::Release);
+    }
+
+    fn get(&self) -> NodeState {
+        match self.0.load(Ordering::Acquire) {
+            0 => NodeState::Starting,
+            1 => NodeState::Ready,
+            _ => NodeState::Draining,
+        }
+    }
+}
+
 /// The node as the admin API sees it.
-pub(super) struct NodeView;
+pub(super) struct NodeView {
+    name: NodeName,
+    number: u16,
+    workers: usize,
+    public_url: String,
+    started_ms: u64,
+    placement: PlacementHandle,
+    registry: Registry,
+    shared: SessionShared,
+    phase: Arc<Phase>,
+}
 
 impl NodeView {
     pub(super) fn new(
-        _: &Config,
-        _: PlacementHandle,
-        _: Registry,
-        _: SessionShared,
-        _: Arc<AtomicBool>,
+        config: &Config,
+        public: &PublicUrl,
+        placement: PlacementHandle,
+        registry: Registry,
+        shared: SessionShared,
+        phase: Arc<Phase>,
     ) -> Self {
-        Self
+        Self {
+            name: config.node.name.clone(),
+            number: config.node.number,
+            workers: config.node.workers,
+            public_url: public.to_string(),
+            started_ms: clock::unix_ms(),
+            placement,
+            registry,
+            shared,
+            phase,
+        }
     }
 }
-impl crate::admin::View for NodeView {}
+
+impl View for NodeView {
+    fn node(&self) -> NodeInfo {
+        NodeInfo {
+            name: self.name.clone(),
+            number: self.number,
+            state: self.phase.get(),
+            started_ms: self.started_ms,
+            public_url: self.public_url.clone(),
+            workers: self.workers,
+            executors: self.registry.executors().count(),
+            sessions: self.shared.links.sessions(),
+            connections: self.shared.links.connections(),
+            guilds: self.registry.count(),
+        }
+    }
+
+    fn placement(&self) -> &PlacementHandle {
+        &self.placement
+    }
+
+    fn executors(&self) -> Vec<ExecutorInfo> {
+        let executors = self.registry.executors();
+        (0..executors.count())
+            .map(|id| ExecutorInfo {
+                id,
+                dedicated: false,
+                guilds: executors.guilds_on(id),
+            })
+            .collect()
+    }
+
+    fn guilds(&self) -> Vec<GuildInfo> {
+        self.registry.running().iter().map(guild_info).collect()
+    }
+
+    fn guild(&self, id: GuildId) -> Option<GuildInfo> {
+        self.registry.find(id).as_ref().map(guild_info)
+    }
+
+    fn session(&self, id: &str) -> ViewFuture<Option<SessionInfo>> {
+        let asked = id.parse::<SessionId>().ok().and_then(|session| {
+            let (reply, answer) = oneshot::channel();
+            let hub = self.shared.links.find(session)?;
+            let mail = HubMail::Report { session, reply };
+            self.shared.links.post(hub, mail).then_some((hub.0, answer))
+        });
+        let id = id.to_owned();
+        Box::pin(async move {
+            let (hub, answer) = asked?;
+            let report = answer.await.ok()??;
+            Some(session_info(id, hub, &report))
+        })
+    }
+}
+
+fn guild_info(guild: &RunningGuild) -> GuildInfo {
+    let stats = &guild.stats;
+    GuildInfo {
+        id: guild.id,
+        executor: guild.executor,
+        started_ms: guild.started_ms,
+        position: GuildStats::get(&stats.position),
+        sessions: GuildStats::get(&stats.sessions),
+        hubs: GuildStats::get(&stats.hubs),
+        waiting_requests: guild.mail.count(),
+        waiting_bytes: guild.mail.bytes(),
+        requests: GuildStats::get(&stats.requests),
+        items: GuildStats::get(&stats.items),
+        appends: GuildStats::get(&stats.appends),
+        busy_ns: GuildStats::get(&stats.busy_ns),
+    }
+}
+
+fn session_info(id: String, hub: u32, report: &SessionReport) -> SessionInfo {
+    SessionInfo {
+        id,
+        user_id: report.user,
+        bot: report.bot,
+        state: match report.detached_ms {
+            None => SessionState::Active,
+            Some(_) => SessionState::Detached,
+        },
+        detached_ms: report.detached_ms,
+        hub,
+        shard: report.shard,
+        intents: report.intents.bits(),
+        guilds: report.guilds,
+        seq: report.seq,
+        pending_events: report.pending_events,
+        pending_bytes: report.pending_bytes,
+        kept_events: report.kept_events,
+        kept_bytes: report.kept_bytes,
+    }
+}

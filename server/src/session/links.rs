@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
+use tokio::sync::oneshot;
 
 use super::hub_actor::HubActor;
 use super::id::SessionId;
+use super::report::SessionReport;
 use super::state::SessionParts;
 use crate::fanout::HubId;
 use crate::fanout::mail::{GuildNews, HubLink, HubLinks};
@@ -43,6 +45,13 @@ pub enum HubMail {
         parts: Option<Box<SessionParts>>,
         /// What the client has seen.
         seq: u64,
+    },
+    /// The operator looks at a session.
+    Report {
+        /// The session.
+        session: SessionId,
+        /// Takes what there is to see; `None` where the session is not here.
+        reply: oneshot::Sender<Option<SessionReport>>,
     },
     /// Ask every client to reconnect.
     Reconnect,

@@ -10,6 +10,7 @@ use crate::fanout::{Attachment, Item, Room, guild_create};
 use crate::protocol::{ApiError, EventName, GuildId, UserId};
 use crate::session::greetings;
 use crate::session::links::HubMail;
+use crate::session::report::SessionReport;
 use crate::session::sink::Sink;
 use crate::session::state::MembershipState;
 
@@ -33,6 +34,13 @@ impl Worker {
                 seq,
             } => {
                 self.adopt((connection, generation), (from, key), parts, seq);
+            }
+            HubMail::Report { session, reply } => {
+                let now_ms = self.now_ms();
+                let key = self.by_id.get(&session);
+                let found = key.and_then(|key| self.sessions.get(*key));
+                // Who asked may have gone meanwhile.
+                let _ = reply.send(found.map(|session| SessionReport::of(session, now_ms)));
             }
             HubMail::Reconnect => self.ask_to_reconnect(),
             HubMail::CloseAll => self.close_all(),

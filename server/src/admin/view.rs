@@ -1,0 +1,163 @@
+//! What the admin API sees of the node: plain data through narrow traits, implemented on the real
+//! registry and hubs by whoever builds the node.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::Serialize;
+
+use crate::counters::{Label, SessionState};
+use crate::guild::command::{Outcome, Request};
+use crate::guild::router::Router;
+use crate::placement::{NodeName, PlacementHandle};
+use crate::protocol::{GuildId, UserId};
+
+/// What asynchronous calls return; they run on the admin listener's thread.
+pub type ViewFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Reads the node. Calls that do not return a future answer from memory without waiting for any
+/// actor, and may be a moment behind.
+pub trait View: Send + Sync + 'static {
+    /// Which node this is.
+    fn node(&self) -> NodeInfo;
+    /// Who owns which guild.
+    fn placement(&self) -> &PlacementHandle;
+    /// The threads that run guilds, by rising id.
+    fn executors(&self) -> Vec<ExecutorInfo>;
+    /// The guilds that run here, in no order.
+    fn guilds(&self) -> Vec<GuildInfo>;
+    /// A guild that runs here.
+    fn guild(&self, id: GuildId) -> Option<GuildInfo>;
+    /// A session of this node by its id on the wire; `None` also for what is no session id. The
+    /// session's thread is asked.
+    fn session(&self, id: &str) -> ViewFuture<Option<SessionInfo>>;
+}
+
+/// Asks guilds: what the admin API needs of the [`Router`].
+pub trait AskGuild: Send + Sync + 'static {
+    /// See [`Router::ask`].
+    fn ask(&self, guild: GuildId, request: Request) -> ViewFuture<Outcome>;
+}
+
+impl AskGuild for Router {
+    fn ask(&self, guild: GuildId, request: Request) -> ViewFuture<Outcome> {
+        let router = self.clone();
+        Box::pin(async move { Self::ask(&router, guild, request).await })
+    }
+}
+
+/// Whether the node takes traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// Not yet.
+    Starting,
+    /// It does.
+    Ready,
+    /// No longer: it stops.
+    Draining,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NodeInfo {
+    /// Its name on the ring.
+    pub name: NodeName,
+    /// Its number in the ids that it gives.
+    pub number: u16,
+    /// Whether it takes traffic.
+    pub state: NodeState,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub started_ms: u64,
+    /// Base URL that clients are told.
+    pub public_url: String,
+    /// HTTP worker threads, each with a hub.
+    pub workers: usize,
+    /// Threads that run guilds.
+    pub executors: usize,
+    /// Sessions, with and without a connection.
+    pub sessions: usize,
+    /// Gateway connections.
+    pub connections: usize,
+    /// Running guilds.
+    pub guilds: usize,
+}
+
+/// A thread that runs guilds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExecutorInfo {
+    /// Its number.
+    pub id: usize,
+    /// Whether it is one guild's own.
+    pub dedicated: bool,
+    /// Guilds that run on it.
+    pub guilds: usize,
+}
+
+/// A running guild.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GuildInfo {
+    /// The guild.
+    pub id: GuildId,
+    /// The thread that runs it.
+    pub executor: usize,
+    /// When its actor was started, in milliseconds since the Unix epoch.
+    pub started_ms: u64,
+    /// Position of the last acknowledged record.
+    pub position: u64,
+    /// Attached sessions.
+    pub sessions: u64,
+    /// Subscribed hubs.
+    pub hubs: u64,
+    /// Requests that wait.
+    pub waiting_requests: usize,
+    /// Bytes of requests that wait.
+    pub waiting_bytes: usize,
+    /// Requests handled since the start.
+    pub requests: u64,
+    /// Items handed to hubs since the start.
+    pub items: u64,
+    /// Appends acknowledged since the start.
+    pub appends: u64,
+    /// Nanoseconds of its thread used since the start.
+    pub busy_ns: u64,
+}
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SessionInfo {
+    /// Its id on the wire.
+    pub id: String,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Whether that is a bot.
+    pub bot: bool,
+    /// What it is doing.
+    #[serde(serialize_with = "label")]
+    pub state: SessionState,
+    /// How long it has had no connection, in milliseconds; none where it has one.
+    pub detached_ms: Option<u64>,
+    /// The hub that it lives on.
+    pub hub: u32,
+    /// Shard id and number of shards.
+    pub shard: (u32, u32),
+    /// What it asked for.
+    pub intents: u64,
+    /// How many guilds it is attached to.
+    pub guilds: usize,
+    /// Sequence number of its last event.
+    pub seq: u64,
+    /// Events that wait to be written.
+    pub pending_events: usize,
+    /// Bytes of events that wait to be written.
+    pub pending_bytes: usize,
+    /// Events kept for a Resume.
+    pub kept_events: usize,
+    /// Bytes of events kept for a Resume.
+    pub kept_bytes: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn label<S: serde::Serializer>(state: &SessionState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.value())
+}
