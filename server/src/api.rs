@@ -20,7 +20,6 @@ mod rate;
 mod routes;
 #[cfg(test)]
 mod tests;
-
 use std::sync::Arc;
 
 use actix_web::web;

@@ -386,3 +386,6 @@ impl ChannelFrames {
 fn frame(event: EventName, guild: GuildId, channel: &Bytes) -> Frame {
     Rc::new(guild_create::channel_event(event, guild, channel))
 }
+
+#[cfg(test)]
+mod tests;
