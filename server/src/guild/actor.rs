@@ -434,3 +434,6 @@ impl Handler<Mail<GuildMail>> for GuildActor {
         GuildStats::add(&self.stats.busy_ns, started.elapsed().as_nanos() as u64);
     }
 }
+
+#[cfg(test)]
+mod tests;
