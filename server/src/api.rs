@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 
-pub use context::{Context, SessionNotices, Settings};
+pub use context::{Context, Rooms, SessionNotices, Settings};
 
 /// Adds the API to an application. Everything else of the application answers for itself; unknown
 /// paths below `/api` are answered here.

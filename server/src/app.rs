@@ -202,12 +202,16 @@ impl App {
         demo: Option<Demo>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
+        let rooms = api::Rooms {
+            router: self.router.clone(),
+            directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
+            ids: Arc::clone(&self.ids),
+            tokens: self.tokens.clone(),
+            sessions: Arc::new(JoinNotices(self.shared.links.guild_side.clone())),
+            counters: Arc::clone(&self.shared.counters),
+        };
         let context = Arc::new(api::Context::new(
-            self.router.clone(),
-            Arc::clone(&self.directory) as Arc<dyn Directory>,
-            Arc::clone(&self.ids),
-            self.tokens.clone(),
-            Arc::new(JoinNotices(self.shared.links.guild_side.clone())),
+            rooms,
             &self.public.gateway(),
             api_settings(&self.config),
         ));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::auth::rate_limit::{Bucket, Quota, RestLimits, RestSettings};
 use crate::auth::tokens::TokenSigner;
 use crate::clock;
+use crate::counters::Counters;
 use crate::directory::Directory;
 use crate::guild::router::Router;
 use crate::protocol::ids::SnowflakeSource;
@@ -52,6 +53,22 @@ impl Default for Settings {
     }
 }
 
+/// What the API asks and counts into.
+pub struct Rooms {
+    /// To the guilds.
+    pub router: Router,
+    /// Accounts, memberships and channels.
+    pub directory: Arc<dyn Directory>,
+    /// Ids of guilds, channels and roles.
+    pub ids: Arc<SnowflakeSource>,
+    /// Checks tokens.
+    pub tokens: TokenSigner,
+    /// Tells live sessions of new memberships.
+    pub sessions: Arc<dyn SessionNotices>,
+    /// The node's figures.
+    pub counters: Arc<Counters>,
+}
+
 /// What the handlers share.
 pub struct Context {
     pub(super) router: Router,
@@ -59,6 +76,7 @@ pub struct Context {
     pub(super) ids: Arc<SnowflakeSource>,
     pub(super) tokens: TokenSigner,
     pub(super) sessions: Arc<dyn SessionNotices>,
+    pub(super) counters: Arc<Counters>,
     /// `ws://host:port/gateway`, without a trailing slash.
     pub(super) gateway_url: String,
     pub(super) settings: Settings,
@@ -69,21 +87,14 @@ pub struct Context {
 impl Context {
     /// A context with limits that nobody has used yet. `gateway_url` is what `GET /gateway` says:
     /// `ws://host:port/gateway`; trailing slashes are cut, since one library would double them.
-    pub fn new(
-        router: Router,
-        directory: Arc<dyn Directory>,
-        ids: Arc<SnowflakeSource>,
-        tokens: TokenSigner,
-        sessions: Arc<dyn SessionNotices>,
-        gateway_url: &str,
-        settings: Settings,
-    ) -> Self {
+    pub fn new(rooms: Rooms, gateway_url: &str, settings: Settings) -> Self {
         Self {
-            router,
-            directory,
-            ids,
-            tokens,
-            sessions,
+            router: rooms.router,
+            directory: rooms.directory,
+            ids: rooms.ids,
+            tokens: rooms.tokens,
+            sessions: rooms.sessions,
+            counters: rooms.counters,
             gateway_url: gateway_url.trim_end_matches('/').to_owned(),
             limits: RestLimits::new(settings.rest_limits),
             message_bucket: Bucket::new("POST /channels/{id}/messages", settings.create_message),

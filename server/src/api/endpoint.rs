@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
@@ -71,7 +72,8 @@ impl<'a> Endpoint<'a> {
     {
         let context = self.context.clone();
         self.route(&Method::GET, move |_, _| {
-            let response = finish(&context, respond(handler(&context)));
+            let begun = clock::uptime();
+            let response = finish(&context, begun, respond(handler(&context)));
             async move { response }
         })
     }
@@ -111,7 +113,8 @@ impl<'a> Endpoint<'a> {
             let response = if preflight {
                 cors::preflight(allow.clone())
             } else {
-                finish(&context, method_not_allowed(allow.clone()))
+                let begun = clock::uptime();
+                finish(&context, begun, method_not_allowed(allow.clone()))
             };
             async move { response }
         });
@@ -123,7 +126,8 @@ impl<'a> Endpoint<'a> {
 pub(super) fn not_found(context: &Arc<Context>) -> Route {
     let context = context.clone();
     web::to(move || {
-        let response = finish(&context, respond(Err(ApiError::NOT_FOUND)));
+        let begun = clock::uptime();
+        let response = finish(&context, begun, respond(Err(ApiError::NOT_FOUND)));
         async move { response }
     })
 }
@@ -141,17 +145,17 @@ where
     F: Fn(Call) -> Fut,
     Fut: Future<Output = Handled>,
 {
+    let now = clock::uptime();
     let user = match identify(&context, request.headers()).await {
         Ok(user) => user,
         Err(error) => {
             let address = request.peer_addr().map(|address| address.ip());
             let refused = rate::check_stranger(&context, address);
             let response = refused.unwrap_or_else(|| respond(Err(error)));
-            return finish(&context, response);
+            return finish(&context, now, response);
         }
     };
     let subject = Subject::User(user.id.get());
-    let now = clock::uptime();
     let limits = &context.limits;
     let state = match limited_by {
         None => limits.check_global(subject, now).map(|_| None),
@@ -163,17 +167,23 @@ where
     };
     let state = match state {
         Ok(state) => state,
-        Err(refusal) => return finish(&context, rate::refuse(&refusal)),
+        Err(refusal) => return finish(&context, now, rate::refuse(&refusal)),
     };
     let call = Call::new(context.clone(), user, request, payload);
     let mut response = respond(handler(call).await);
     if let Some(state) = state {
         rate::insert_state(response.headers_mut(), &state);
     }
-    finish(&context, response)
+    finish(&context, now, response)
 }
 
-fn finish(context: &Context, mut response: HttpResponse) -> HttpResponse {
+/// What every response goes through; `begun` is when its request arrived.
+fn finish(context: &Context, begun: Duration, mut response: HttpResponse) -> HttpResponse {
+    let counters = &context.counters;
+    counters.rest_answered(response.status().as_u16());
+    counters
+        .rest_seconds
+        .observe(clock::uptime().saturating_sub(begun));
     if context.settings.allow_any_origin {
         cors::allow_any_origin(response.headers_mut());
     }

@@ -16,10 +16,10 @@ use actix_web::test::TestRequest;
 use actix_web::{App, test};
 use serde_json::{Value, json};
 
-use super::{Context, SessionNotices, Settings};
+use super::{Context, Rooms, SessionNotices, Settings};
 use crate::auth::rate_limit::{Quota, RestSettings};
 use crate::auth::tokens::TokenSigner;
-use crate::counters::Counters;
+use crate::counters::{Counters, StatusClass};
 use crate::directory::{Directory, MemoryDirectory};
 use crate::fanout::mail::HubLinks;
 use crate::guild::actor::GuildTools;
@@ -98,15 +98,15 @@ impl Fixture {
         let signer = TokenSigner::new(b"a secret of the tests").unwrap();
         let directory = Arc::new(MemoryDirectory::new());
         let notices = Arc::new(Notices::default());
-        let context = Context::new(
+        let rooms = Rooms {
             router,
-            directory.clone(),
-            Arc::new(SnowflakeSource::new(1)),
-            signer.clone(),
-            notices.clone(),
-            "ws://127.0.0.1:8080/gateway/",
-            settings,
-        );
+            directory: directory.clone(),
+            ids: Arc::new(SnowflakeSource::new(1)),
+            tokens: signer.clone(),
+            sessions: notices.clone(),
+            counters: Arc::default(),
+        };
+        let context = Context::new(rooms, "ws://127.0.0.1:8080/gateway/", settings);
         Self {
             context: Arc::new(context),
             notices,
@@ -433,6 +433,32 @@ async fn strangers_of_one_network_have_a_limit_that_users_do_not_feel() {
     assert_eq!(api.ask(guess()).await.status, 200);
     let elsewhere = guess().peer_addr("192.0.2.8:1000".parse().unwrap());
     assert_eq!(api.send(elsewhere).await.status, 401);
+}
+
+#[actix_web::test]
+async fn every_answer_is_counted_by_class_and_limited_ones_beside() {
+    let mut settings = generous();
+    settings.rest_limits.global = Quota::new(1, Duration::from_secs(3_600)).unwrap();
+    let api = Fixture::with(settings);
+    for (path, user) in [
+        ("/api/gateway", None),
+        ("/api/nothing", None),
+        ("/api/users/@me", None),
+        ("/api/users/@me", Some(ALICE)),
+        ("/api/users/@me", Some(ALICE)),
+    ] {
+        let mut request = get(path);
+        if let Some(user) = user {
+            request = request.insert_header(("Authorization", api.token(user)));
+        }
+        api.send(request).await;
+    }
+    api.send(post("/api/gateway")).await;
+    let counters = &api.context.counters;
+    assert_eq!(counters.rest_requests.of(StatusClass::Success).get(), 2);
+    assert_eq!(counters.rest_requests.of(StatusClass::ClientError).get(), 4);
+    assert_eq!(counters.rest_limited.get(), 1);
+    assert_eq!(counters.rest_seconds.counts().count(), 6);
 }
 
 #[actix_web::test]
