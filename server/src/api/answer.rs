@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::guild::command::{Outcome, Reply};
 use crate::protocol::ApiError;
@@ -91,18 +92,44 @@ pub(super) fn respond(handled: Handled) -> HttpResponse {
 fn respond_error(error: &ApiError) -> HttpResponse {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status != StatusCode::TOO_MANY_REQUESTS {
-        return json_response(status, error.body().to_string().into());
+        return json_response(status, error_body(error.body()));
     }
     // A limit that a guild has set. Several libraries fail on a 429 without all of this.
     let wait_ms = error.retry_after_ms.unwrap_or(UNKNOWN_WAIT_MS);
     let mut body = error.clone().retry_after(wait_ms).body();
     body["global"] = false.into();
-    let mut response = json_response(status, body.to_string().into());
+    let mut response = json_response(status, error_body(body));
     let headers = response.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
     headers.insert(super::rate::SCOPE, HeaderValue::from_static("shared"));
     super::rate::insert_via(headers);
     response
+}
+
+/// An error's body with its keys in Discord's order, for whoever compares texts.
+fn error_body(body: Value) -> Bytes {
+    #[derive(Serialize)]
+    struct Ordered {
+        message: Value,
+        code: Value,
+        #[serde(flatten)]
+        rest: Value,
+    }
+    let mut rest = body;
+    let ordered = Ordered {
+        message: rest["message"].take(),
+        code: rest["code"].take(),
+        rest: match rest {
+            Value::Object(mut keys) => {
+                keys.retain(|key, _| key != "message" && key != "code");
+                Value::Object(keys)
+            }
+            other => other,
+        },
+    };
+    serde_json::to_vec(&ordered)
+        .expect("invariant: values serialize to JSON")
+        .into()
 }
 
 /// 405 with the methods that the path has.
@@ -134,17 +161,35 @@ mod tests {
         let body = actix_web::body::to_bytes(response.into_body())
             .await
             .unwrap();
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["code"], 20_016);
         assert_eq!(body["retry_after"], 4.2);
         assert_eq!(body["global"], false);
     }
 
-    #[test]
-    fn every_error_has_a_status() {
+    #[actix_web::test]
+    async fn bodies_of_errors_begin_like_discords() {
         for error in ApiError::ALL {
             let response = respond(Err(error.clone()));
             assert_eq!(response.status().as_u16(), error.status);
+            let body = actix_web::body::to_bytes(response.into_body())
+                .await
+                .unwrap();
+            let message = serde_json::to_string(&error.message).unwrap();
+            let start = format!("{{\"message\":{message},\"code\":{}", error.code);
+            assert!(body.starts_with(start.as_bytes()), "{body:?}");
         }
+        let response = respond(Err(ApiError::UNAUTHORIZED));
+        let body = actix_web::body::to_bytes(response.into_body())
+            .await
+            .unwrap();
+        assert_eq!(body, "{\"message\":\"401: Unauthorized\",\"code\":0}");
+        let field = respond(Err(ApiError::invalid_form("a.b", "X", "y")));
+        let body = actix_web::body::to_bytes(field.into_body()).await.unwrap();
+        assert_eq!(
+            body,
+            "{\"message\":\"Invalid Form Body\",\"code\":50035,\
+             \"errors\":{\"a\":{\"b\":{\"_errors\":[{\"code\":\"X\",\"message\":\"y\"}]}}}}"
+        );
     }
 }

@@ -15,6 +15,10 @@ use crate::protocol::ApiError;
 
 /// How deep arrays and objects may nest. Forms need 8; clients of all languages can read more.
 const MAX_DEPTH: usize = 32;
+/// Up to this many bytes of a body that is refused are read and thrown away: most clients look at
+/// the response only once they have sent all, and lose it if the connection is closed before. 25
+/// MiB are the most that libraries send to Discord.
+const MAX_DRAINED: usize = 26 << 20;
 /// The body did not arrive in time.
 const TIMED_OUT: ApiError = ApiError::new(408, 0, "408: Request Timeout");
 
@@ -27,7 +31,7 @@ pub(super) async fn read(
 ) -> Result<Bytes, ApiError> {
     let headers = request.headers();
     let declared = header(headers, &CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > settings.max_body as u64) {
+    if declared.is_some_and(|length| length > MAX_DRAINED as u64) {
         return Err(too_large(headers));
     }
     let arriving = collect(payload, settings.max_body, headers);
@@ -79,13 +83,21 @@ async fn collect(
     headers: &HeaderMap,
 ) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
+    let mut arrived = 0;
     while let Some(chunk) = payload.next().await {
         // A body that breaks off is no JSON.
         let chunk = chunk.map_err(|_| ApiError::INVALID_JSON)?;
-        if body.len() + chunk.len() > max {
-            return Err(too_large(headers));
+        arrived += chunk.len();
+        if arrived <= max {
+            body.extend_from_slice(&chunk);
+        } else if arrived > MAX_DRAINED {
+            break;
+        } else {
+            body = BytesMut::new();
         }
-        body.extend_from_slice(&chunk);
+    }
+    if arrived > max {
+        return Err(too_large(headers));
     }
     Ok(body.freeze())
 }

@@ -156,7 +156,7 @@ fn generous() -> Settings {
             ..RestSettings::default()
         },
         create_message: Quota::per_second(1_000_000),
-        body_timeout: Duration::from_millis(200),
+        body_timeout: Duration::from_secs(2),
         ..Settings::default()
     }
 }

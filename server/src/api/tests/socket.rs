@@ -101,6 +101,44 @@ async fn a_body_announced_too_large_is_refused_before_it_is_sent() {
     server.stop().await;
 }
 
+/// Clients that send a whole file before they look at the response lost it when the connection was
+/// closed at once.
+#[actix_web::test]
+async fn who_sends_all_of_a_large_body_gets_to_read_the_refusal() {
+    let server = Server::start().await;
+    let size = 8 << 20;
+    for (kind, status) in [
+        ("application/json", "413"),
+        ("multipart/form-data; boundary=b", "400"),
+    ] {
+        let answer = server
+            .exchange(&format!(
+                "POST /api/channels/{CHANNEL}/messages HTTP/1.1\r\nHost: x\r\n\
+                 Authorization: TOKEN\r\nContent-Type: {kind}\r\nConnection: close\r\n\
+                 Content-Length: {size}\r\n\r\n{}",
+                "x".repeat(size)
+            ))
+            .await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+    }
+    // Without an announced length too, and the connection goes on.
+    let chunks = format!("8000\r\n{}\r\n", "x".repeat(0x8000)).repeat(40);
+    let answer = server
+        .exchange(&format!(
+            "POST /api/channels/{CHANNEL}/messages HTTP/1.1\r\nHost: x\r\n\
+             Authorization: TOKEN\r\nContent-Type: application/json\r\n\
+             Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n\
+             GET /api/gateway HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        ))
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("HTTP/1.1 200 OK"), "{answer}");
+    server.stop().await;
+}
+
 #[actix_web::test]
 async fn a_body_that_does_not_arrive_is_given_up() {
     let server = Server::start().await;
