@@ -70,6 +70,11 @@ impl Lane {
         }
     }
 
+    /// Whether payloads are compressed.
+    pub const fn is_compressed(&self) -> bool {
+        matches!(self.encoding, Encoding::ZlibJson(_))
+    }
+
     /// Queues a gateway payload without a sequence number.
     pub fn payload(&mut self, payload: impl Into<Bytes>) -> Result<(), ControlOverflow> {
         self.push(Control::Payload(payload.into()))

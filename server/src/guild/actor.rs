@@ -26,6 +26,8 @@ use crate::supervision::mail::Mail;
 
 /// Records read from the journal at a time while a guild is loaded.
 const LOAD_CHUNK: usize = 1_024;
+/// Messages handled before the executor's other guilds get their turn.
+const SLICE: u32 = 64;
 /// How often an actor looks whether it is still needed.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
@@ -100,6 +102,8 @@ pub struct GuildActor {
     /// The position at the last housekeeping.
     seen_position: Position,
     append_started: Option<Instant>,
+    /// Messages handled since the last yield.
+    handled: u32,
     /// Why the guild could not be loaded; then it answers nothing else.
     failed: Option<JournalError>,
 }
@@ -120,6 +124,7 @@ impl GuildActor {
             outputs: Vec::new(),
             seen_position: 0,
             append_started: None,
+            handled: 0,
             failed: None,
         }
     }
@@ -224,6 +229,8 @@ impl GuildActor {
 
     /// Does what the core wants done, in its order.
     fn release(&mut self) {
+        // Before anybody is answered, so that who asks next sees it.
+        GuildStats::set(&self.stats.position, self.core.acknowledged());
         let mut outputs = std::mem::take(&mut self.outputs);
         outputs.extend(self.core.outputs());
         let mut items: Vec<Item> = Vec::new();
@@ -269,7 +276,6 @@ impl GuildActor {
         }
         self.broadcast(&mut items);
         self.outputs = outputs;
-        GuildStats::set(&self.stats.position, self.core.acknowledged());
         if self.core.is_settled() {
             self.drop_empty_subscriptions();
         }
@@ -431,6 +437,12 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             }
         }
         self.advance(ctx);
+        self.handled += 1;
+        if self.handled >= SLICE {
+            self.handled = 0;
+            // A flooded guild must not keep its executor from the others.
+            ctx.wait(actix::fut::wrap_future(tokio::task::yield_now()));
+        }
         GuildStats::add(&self.stats.busy_ns, started.elapsed().as_nanos() as u64);
     }
 }

@@ -119,6 +119,9 @@ impl Worker {
     pub fn accept(&mut self, socket: Rc<TcpStream>, encoding: Encoding) -> usize {
         let now_ms = self.now_ms();
         let generation = self.generation();
+        if matches!(encoding, Encoding::ZlibJson(_)) {
+            self.shared.counters.compressed_connections.inc();
+        }
         let mut lane = Lane::new(encoding);
         let hello = greetings::hello(self.shared.settings.heartbeat_interval_ms);
         lane.payload(hello)
@@ -159,6 +162,9 @@ impl Worker {
             return;
         };
         self.shared.links.disconnected();
+        if connection.lane.is_compressed() {
+            self.shared.counters.compressed_connections.dec();
+        }
         if let Some(session) = connection.session {
             self.detach_link(session);
         }

@@ -46,19 +46,10 @@ impl Deliver for Seen {
 
 fn member(user: u64, roles: &[u64]) -> Arc<Member> {
     let user = User::new(UserId::new(user), format!("user{user}"), false);
-    Arc::new(Member {
-        user: Arc::new(user),
-        nick: None,
-        avatar: Default::default(),
-        roles: roles.iter().map(|role| RoleId::new(*role)).collect(),
-        joined_at: Timestamp::from_unix_ms(0),
-        premium_since: Default::default(),
-        deaf: Default::default(),
-        mute: Default::default(),
-        flags: Default::default(),
-        pending: Default::default(),
-        communication_disabled_until: None,
-    })
+    let roles: Vec<RoleId> = roles.iter().map(|role| RoleId::new(*role)).collect();
+    let joined_at = Timestamp::from_unix_ms(0);
+    let member = serde_json::json!({ "user": user, "roles": roles, "joined_at": joined_at });
+    Arc::new(serde_json::from_value(member).unwrap())
 }
 
 /// #open for everyone, #secret for those with role 5, unless `closed`: then for nobody.

@@ -27,7 +27,9 @@ impl Worker {
         };
         let protocol = &mut connection.core;
         let mut events = Vec::new();
+        let mut frames = 0;
         let result = connection.reader.read(bytes, |inbound| {
+            frames += 1;
             if let Some(code) = protocol.on_frame(now_ms) {
                 events.push(Event::Do(Action::Close(code)));
                 return false;
@@ -52,6 +54,8 @@ impl Worker {
                 }
             }
         });
+        self.counters.frames_in += frames;
+        self.counters.bytes_in += bytes.len() as u64;
         for event in events {
             match event {
                 Event::Do(action) => self.act(key, action),
