@@ -4,6 +4,7 @@
 mod accounts;
 mod bad_input;
 mod guilds;
+mod memberships;
 mod socket;
 
 use std::sync::{Arc, Mutex};
@@ -86,21 +87,28 @@ impl Fixture {
     }
 
     fn with(settings: Settings) -> Self {
-        Self::over(router("another"), settings)
+        let directory = Arc::new(MemoryDirectory::new());
+        Self::over(router("another"), directory.clone(), directory, settings)
     }
 
     /// An API with guilds.
     fn live() -> Self {
-        Self::over(router("one"), generous())
+        let directory = Arc::new(MemoryDirectory::new());
+        Self::over(router("one"), directory.clone(), directory, generous())
     }
 
-    fn over(router: Router, settings: Settings) -> Self {
+    /// `seen` is the directory as the API sees it, `directory` what is in it.
+    fn over(
+        router: Router,
+        seen: Arc<dyn Directory>,
+        directory: Arc<MemoryDirectory>,
+        settings: Settings,
+    ) -> Self {
         let signer = TokenSigner::new(b"a secret of the tests").unwrap();
-        let directory = Arc::new(MemoryDirectory::new());
         let notices = Arc::new(Notices::default());
         let rooms = Rooms {
             router,
-            directory: directory.clone(),
+            directory: seen,
             ids: Arc::new(SnowflakeSource::new(1)),
             tokens: signer.clone(),
             sessions: notices.clone(),
