@@ -234,22 +234,10 @@ impl GuildActor {
         let mut outputs = std::mem::take(&mut self.outputs);
         outputs.extend(self.core.outputs());
         let mut items: Vec<Item> = Vec::new();
+        let mut answers = Vec::new();
         for output in outputs.drain(..) {
             match output {
-                Output::Reply { ticket, outcome } => {
-                    if let Some((asked, reply)) = self.tickets.try_remove(ticket as usize) {
-                        if let Some(asked) = asked {
-                            self.tools
-                                .counters
-                                .publish_ack_seconds
-                                .observe(asked.elapsed());
-                        }
-                        let answered = outcome.as_ref().map(drop).map_err(|error| error.status);
-                        self.tools.counters.guild_answered(answered);
-                        // The asker may have given up waiting.
-                        let _ = reply.send(outcome);
-                    }
-                }
+                Output::Reply { ticket, outcome } => answers.push((ticket, outcome)),
                 Output::Item(item) => {
                     self.recent.push(&item);
                     items.push(item);
@@ -275,10 +263,28 @@ impl GuildActor {
             }
         }
         self.broadcast(&mut items);
+        // After the broadcast: who was answered finds the event on its way.
+        for (ticket, outcome) in answers {
+            self.answer(ticket, outcome);
+        }
         self.outputs = outputs;
         if self.core.is_settled() {
             self.drop_empty_subscriptions();
         }
+    }
+
+    fn answer(&mut self, ticket: u64, outcome: Outcome) {
+        let Some((asked, reply)) = self.tickets.try_remove(ticket as usize) else {
+            return;
+        };
+        let counters = &self.tools.counters;
+        if let Some(asked) = asked {
+            counters.publish_ack_seconds.observe(asked.elapsed());
+        }
+        let answered = outcome.as_ref().map(drop).map_err(|error| error.status);
+        counters.guild_answered(answered);
+        // The asker may have given up waiting.
+        let _ = reply.send(outcome);
     }
 
     /// Hubs without a session left get nothing more; not before all that they wait for is out.

@@ -216,6 +216,8 @@ pub enum Overdue {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -321,7 +323,7 @@ mod tests {
                     now += step;
                     let action = core.on_payload(now, payloads[*which]);
                     if let Action::Close(_) = action { core.on_closing(now); }
-                    seen += &format!("{action:?} {:?};", core.on_time(now, &PATIENCE));
+                    write!(seen, "{action:?} {:?};", core.on_time(now, &PATIENCE)).unwrap();
                     assert!(core.deadline_ms(&PATIENCE) <= now + 60_000);
                 }
                 seen
