@@ -16,6 +16,7 @@ mod attached;
 mod channels;
 mod edits;
 mod embeds;
+mod execute;
 mod guilds;
 mod history;
 mod json;
@@ -52,9 +53,8 @@ pub use snapshot::SnapshotError;
 use self::attached::{Attached, offline};
 use self::outbox::Outbox;
 use self::render::Items;
-use self::rights::Rights;
 use self::state::{Life, State};
-use super::command::{Caller, Command, Outcome, Request};
+use super::command::{Outcome, Request};
 use super::event::Event;
 use crate::fanout::{Attachment, HubId, Item};
 use crate::protocol::objects::{Member, Presence};
@@ -338,95 +338,6 @@ impl GuildCore {
     /// that still waits is answered UNAVAILABLE; items that wait are gone, nobody has seen them.
     pub fn give_up(self) -> impl Iterator<Item = Output> {
         self.outbox.give_up()
-    }
-
-    fn execute(&mut self, at: &Moment, caller: &Caller, command: Command) -> Outcome {
-        match command {
-            Command::CreateMessage(channel, new) => self.create_message(at, caller, channel, *new),
-            Command::GetMessages {
-                channel,
-                page,
-                limit,
-            } => {
-                let guild = self.state.guild()?;
-                let rights = Rights::of(guild, caller, at.now_ms)?;
-                guild.messages_page(&rights, channel, page, limit)
-            }
-            Command::GetMessage(channel, id) => {
-                let guild = self.state.guild()?;
-                let rights = Rights::of(guild, caller, at.now_ms)?;
-                guild.one_message(&rights, channel, id)
-            }
-            Command::EditMessage(channel, id, edit) => {
-                self.edit_message(at, caller, channel, id, *edit)
-            }
-            Command::DeleteMessage(channel, id) => self.delete_message(at, caller, channel, id),
-            Command::BulkDelete(channel, ids) => self.bulk_delete(at, caller, channel, &ids),
-            Command::AddReaction(channel, id, emoji) => {
-                self.add_reaction(at, caller, channel, id, emoji)
-            }
-            Command::RemoveReaction(channel, id, emoji, of) => {
-                self.remove_reaction(at, caller, channel, id, emoji, of)
-            }
-            Command::GetReactions {
-                channel,
-                message,
-                emoji,
-                after,
-                limit,
-            } => {
-                let guild = self.state.guild()?;
-                let rights = Rights::of(guild, caller, at.now_ms)?;
-                guild.reaction_users(&rights, channel, message, &emoji, (after, limit))
-            }
-            Command::Typing(channel) => self.typing(at, caller, channel),
-            other => self.execute_on_guild(at, caller, other),
-        }
-    }
-
-    /// Commands about the guild, its channels, roles and members.
-    fn execute_on_guild(&mut self, at: &Moment, caller: &Caller, command: Command) -> Outcome {
-        match command {
-            Command::CreateGuild(new) => self.create_guild(at, caller, *new),
-            Command::EditGuild(edit) => self.edit_guild(at, caller, *edit),
-            Command::DeleteGuild => self.delete_guild(at, caller),
-            Command::GetGuild { with_counts } => self.get_guild(at, caller, with_counts),
-            Command::GetChannels => self.get_channels(at, caller),
-            Command::GetChannel(id) => self.get_channel(at, caller, id),
-            Command::CreateChannel(new) => self.create_channel(at, caller, *new),
-            Command::EditChannel(id, edit) => self.edit_channel(at, caller, id, *edit),
-            Command::DeleteChannel(id) => self.delete_channel(at, caller, id),
-            Command::SetOverwrite(channel, overwrite) => {
-                self.set_overwrite(at, caller, channel, overwrite)
-            }
-            Command::DeleteOverwrite(channel, id) => self.delete_overwrite(at, caller, channel, id),
-            Command::GetRoles => self.get_roles(at, caller),
-            Command::CreateRole(id, edit) => self.create_role(at, caller, id, *edit),
-            Command::EditRole(id, edit) => self.edit_role(at, caller, id, *edit),
-            Command::DeleteRole(id) => self.delete_role(at, caller, id),
-            Command::GetMembers { after, limit } => self.get_members(at, caller, after, limit),
-            Command::GetMember(user) => self.get_member(at, caller, user),
-            Command::RequestMembers(query) => self.request_members(at, caller, &query),
-            Command::AddMember(new) => self.add_member(at, caller, *new),
-            Command::EditMember(user, edit) => self.edit_member(at, caller, user, *edit),
-            Command::RemoveMember(user) => self.remove_member(at, caller, user),
-            Command::AddMemberRole(user, role) => {
-                self.set_member_role(at, caller, user, role, true)
-            }
-            Command::RemoveMemberRole(user, role) => {
-                self.set_member_role(at, caller, user, role, false)
-            }
-            Command::CreateMessage(..)
-            | Command::EditMessage(..)
-            | Command::DeleteMessage(..)
-            | Command::BulkDelete(..)
-            | Command::GetMessages { .. }
-            | Command::GetMessage(..)
-            | Command::AddReaction(..)
-            | Command::RemoveReaction(..)
-            | Command::GetReactions { .. }
-            | Command::Typing(_) => unreachable!("invariant: dispatched by execute"),
-        }
     }
 
     /// Lets an event happen: state, journal and hubs.

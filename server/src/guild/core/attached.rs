@@ -3,7 +3,7 @@
 //! Nothing of this is journaled; after a rebuild the hubs attach their sessions again. Per session
 //! it holds no more than its name, so that attaching or detaching twice changes nothing.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -18,8 +18,8 @@ use crate::protocol::{Intents, UserId};
 /// The sessions of a guild.
 #[derive(Debug, Default)]
 pub(super) struct Attached {
-    users: HashMap<UserId, Online>,
-    hubs: HashMap<HubId, Hub>,
+    users: BTreeMap<UserId, Online>,
+    hubs: BTreeMap<HubId, Hub>,
     /// [`Attached::presences_json`], until a shown presence changes.
     presences: Option<Bytes>,
 }
@@ -197,13 +197,8 @@ fn shown(presence: &Presence) -> Presence {
 }
 
 fn is_same(one: &Presence, other: &Presence) -> bool {
-    let text = |presence: &Presence| -> Vec<String> {
-        let activities = presence.activities.iter();
-        activities.map(|raw| raw.get().to_owned()).collect()
-    };
-    one.status == other.status
-        && one.activities.len() == other.activities.len()
-        && text(one) == text(other)
+    let (ones, others) = (one.activities.iter(), other.activities.iter());
+    one.status == other.status && ones.map(|raw| raw.get()).eq(others.map(|raw| raw.get()))
 }
 
 #[cfg(test)]

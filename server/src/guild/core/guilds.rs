@@ -18,6 +18,10 @@ use crate::protocol::{ApiError, GuildId, Permissions, Timestamp, limits};
 /// What `@everyone` of a new guild may do: what Discord gives it.
 const EVERYONE: Permissions = Permissions::from_bits(2_248_473_465_835_073);
 
+/// Members in the first event of a guild; more of them join right after. Keeps the record within
+/// what any journal takes.
+const MAX_FOUNDERS: usize = 1_000;
+
 impl GuildCore {
     /// Making a guild again is answered like the first time: the caller may not know that it was
     /// done.
@@ -26,8 +30,9 @@ impl GuildCore {
             Life::Alive(guild) if guild.is_made_from(&new) => {}
             Life::Alive(_) | Life::Deleted => return Err(ApiError::UNKNOWN_GUILD),
             Life::Unborn => {
-                let event = plan_guild(self.state.id, at, new)?;
-                self.emit(event);
+                for event in plan_guild(self.state.id, at, new)? {
+                    self.emit(event);
+                }
             }
         }
         let guild = self.state.guild()?;
@@ -106,7 +111,8 @@ impl Guild {
     }
 }
 
-fn plan_guild(id: GuildId, at: &Moment, new: NewGuild) -> Result<Event, ApiError> {
+/// The event of a new guild, and those of the members for whom that one has no room.
+fn plan_guild(id: GuildId, at: &Moment, new: NewGuild) -> Result<Vec<Event>, ApiError> {
     let mut settings = GuildSettings::new(id, new.name, new.owner.id);
     let roles = if new.direct {
         if new.channels.len() != 1 {
@@ -149,13 +155,16 @@ fn plan_guild(id: GuildId, at: &Moment, new: NewGuild) -> Result<Event, ApiError
             members.push(Arc::new(new_member(user, joined_at)));
         }
     }
-    Ok(Event::GuildCreated {
+    let later = members.split_off(members.len().min(MAX_FOUNDERS));
+    let mut events = vec![Event::GuildCreated {
         settings: Box::new(settings),
         roles,
         channels,
         members,
         direct: new.direct,
-    })
+    }];
+    events.extend(later.into_iter().map(Event::MemberJoined));
+    Ok(events)
 }
 
 /// A member without roles who joins now.

@@ -13,6 +13,9 @@ use crate::fanout::Item;
 use crate::guild::command::Reply;
 use crate::protocol::{ApiError, Position};
 
+/// Outputs that an idle guild has room for without asking for memory again.
+const KEPT_ROOM: usize = 256;
+
 /// Records on their way to the journal, and outputs on their way out.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -141,6 +144,10 @@ impl Outbox {
         );
         self.in_flight_bytes = 0;
         self.acknowledged = last;
+        // A burst is over: do not keep its room.
+        if self.ready.is_empty() {
+            self.ready.shrink_to(KEPT_ROOM);
+        }
         while self
             .waiting
             .front()
@@ -150,6 +157,9 @@ impl Outbox {
                 self.waiting_bytes -= weight(&output);
                 self.ready.push_back(output);
             }
+        }
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(KEPT_ROOM);
         }
     }
 

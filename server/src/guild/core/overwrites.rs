@@ -111,9 +111,11 @@ pub(super) fn check_change(
     for overwrite in removed {
         changed |= overwrite.allow | overwrite.deny;
     }
-    allow_if(
-        (rights.everywhere() | Permissions::from_bits(!Permissions::ALL.bits())).contains(changed),
-    )
+    let may = rights.everywhere();
+    // Who may hand out overwrites may hand out all; that is for administrators to give.
+    let is_safe =
+        !changed.contains(Permissions::MANAGE_ROLES) || may.contains(Permissions::ADMINISTRATOR);
+    allow_if(is_safe && may.contains(changed & Permissions::ALL))
 }
 
 fn difference(one: Permissions, other: Permissions) -> Permissions {

@@ -158,25 +158,26 @@ impl From<ReadGuild> for Guild {
             max_nonces: usize::MAX,
             ..CoreSettings::default()
         };
-        let mut memory = MessageMemory::default();
-        for entry in read.messages {
-            memory.insert(entry, &unlimited);
-        }
         let mut nonces = Nonces::default();
         for used in read.nonces {
             nonces.remember(used, &unlimited);
         }
-        Self {
+        let mut guild = Self {
             settings: read.settings,
             direct: read.direct,
             roles: read.roles.into_iter().map(|role| (role.id, role)).collect(),
             channels: read.channels.into_iter().map(|c| (c.id, c)).collect(),
             members: read.members.into_iter().map(|m| (m.user.id, m)).collect(),
             last_message_id: MessageId::new(read.last_message_id),
-            memory,
+            memory: MessageMemory::default(),
             nonces,
             slow_mode: SlowMode::from_image(read.slow_mode),
             tables: Tables::default(),
+        };
+        for mut entry in read.messages {
+            guild.share_author(&mut entry.message);
+            guild.memory.insert(entry, &unlimited);
         }
+        guild
     }
 }

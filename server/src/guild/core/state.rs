@@ -164,7 +164,25 @@ impl Guild {
         }
     }
 
-    fn add_message(&mut self, message: Arc<Message>, nonce: Option<Nonce>, limits: &CoreSettings) {
+    /// A message read back has an author of its own: the member's account serves as well, and ten
+    /// thousand messages of it take no more memory than one.
+    pub(super) fn share_author(&self, message: &mut Arc<Message>) {
+        if let Some(member) = self.members.get(&message.author.id)
+            && !Arc::ptr_eq(&member.user, &message.author)
+            && member.user == message.author
+            && let Some(message) = Arc::get_mut(message)
+        {
+            message.author = Arc::clone(&member.user);
+        }
+    }
+
+    fn add_message(
+        &mut self,
+        mut message: Arc<Message>,
+        nonce: Option<Nonce>,
+        limits: &CoreSettings,
+    ) {
+        self.share_author(&mut message);
         let at_ms = message.timestamp.unix_ms();
         let (author, channel_id) = (message.author.id, message.channel_id);
         self.last_message_id = self.last_message_id.max(message.id);
