@@ -2,6 +2,7 @@
 
 pub mod close_codes;
 pub mod compression;
+pub mod decimal;
 pub mod error;
 pub mod events;
 pub mod ids;

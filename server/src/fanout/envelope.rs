@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::protocol::EventName;
+use crate::protocol::decimal::Decimal;
 
 /// Most bytes that [`write_suffix`] adds: `,"s":`, 20 digits and `}`.
 pub const MAX_SUFFIX: usize = 26;
@@ -39,18 +40,7 @@ pub const fn suffix_len(seq: u64) -> usize {
 /// Completes a shared body with the session's sequence number.
 pub fn write_suffix(out: &mut Vec<u8>, seq: u64) {
     out.extend_from_slice(b",\"s\":");
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    let mut rest = seq;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(Decimal::new(seq).as_bytes());
     out.push(b'}');
 }
 

@@ -22,7 +22,8 @@ pub fn guild_create(attachment: &Attachment, visible: &ChannelSet, joined: bool)
     if !joined {
         body.extend_from_slice(b",\"unavailable\":false");
     }
-    body.extend_from_slice(b",\"members\":");
+    let large = if attachment.large { "true" } else { "false" };
+    write!(body, ",\"large\":{large},\"members\":").expect("writing to memory");
     match &attachment.members {
         Some(members) => body.extend_from_slice(members),
         None => write_json(&mut body, std::slice::from_ref(&*attachment.member)),

@@ -257,7 +257,7 @@ impl FromStr for Permissions {
 
 impl Serialize for Permissions {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        super::decimal::serialize(self.0, serializer)
     }
 }
 

@@ -112,25 +112,44 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Timestamp {
+    /// The text, on the stack: messages carry several and are written often.
+    fn text(self) -> [u8; 32] {
+        let mut text = *b"0000-00-00T00:00:00.000000+00:00";
         let seconds = self.0 / 1_000;
         let (year, month, day) = civil_from_days((seconds / 86_400).cast_signed());
         let of_day = seconds % 86_400;
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}000+00:00",
-            of_day / 3_600,
-            of_day / 60 % 60,
-            of_day % 60,
-            self.0 % 1_000
-        )
+        let mut put = |at: usize, digits: usize, value: u64| {
+            let mut rest = value;
+            for place in text[at..at + digits].iter_mut().rev() {
+                *place = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        };
+        put(0, 4, year.cast_unsigned());
+        put(5, 2, month.cast_unsigned());
+        put(8, 2, day.cast_unsigned());
+        put(11, 2, of_day / 3_600);
+        put(14, 2, of_day / 60 % 60);
+        put(17, 2, of_day % 60);
+        put(20, 3, self.0 % 1_000);
+        text
+    }
+}
+
+fn as_str(text: &[u8; 32]) -> &str {
+    std::str::from_utf8(text).expect("invariant: timestamps are ASCII")
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(as_str(&self.text()))
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(as_str(&self.text()))
     }
 }
 

@@ -5,7 +5,10 @@ use serde_json::value::RawValue;
 
 /// Serializes a value. Protocol objects hold nothing that JSON cannot express.
 pub(super) fn to_vec(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("invariant: protocol objects serialize to JSON")
+    // Room for most messages, with what is added to them.
+    let mut out = Vec::with_capacity(1_024);
+    append(&mut out, value);
+    out
 }
 
 /// Appends a value as JSON.

@@ -5,11 +5,11 @@
 //! new version; anything that this version would misread does.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::json;
 use crate::guild::event::Event;
-use crate::protocol::objects::{Message, Nonce, PartialMember};
+use crate::protocol::objects::{Message, Nonce};
 
 /// The version that is written.
 pub const VERSION: u64 = 1;
@@ -61,38 +61,27 @@ pub fn decode(record: &[u8]) -> Result<Event, RecordError> {
     Ok(serde_json::from_slice::<Whole>(record)?.e)
 }
 
-/// The bytes of a record of [`Event::MessageCreated`] whose message is JSON already: the same as
-/// [`encode`] writes for the event.
+/// The bytes of a record of [`Event::MessageCreated`] whose message and member are JSON already: the
+/// same as [`encode`] writes for the event.
 pub(super) fn encode_message_created(
     message: &[u8],
-    member: Option<&PartialMember>,
+    member: Option<&[u8]>,
     nonce: Option<&Nonce>,
     referenced: Option<&Message>,
 ) -> Bytes {
-    #[derive(Serialize)]
-    struct Rest<'a> {
-        member: Option<&'a PartialMember>,
-        nonce: Option<&'a Nonce>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        referenced: Option<&'a Message>,
-    }
     let mut record = Vec::with_capacity(message.len() + 384);
     record.extend_from_slice(HEAD);
     record.extend_from_slice(b"{\"MessageCreated\":{\"message\":");
     record.extend_from_slice(message);
-    record.push(b',');
-    // The rest is an object of its own; its first brace is not wanted here.
-    let brace = record.len();
-    json::append(
-        &mut record,
-        &Rest {
-            member,
-            nonce,
-            referenced,
-        },
-    );
-    record.remove(brace);
-    record.extend_from_slice(b"}}");
+    record.extend_from_slice(b",\"member\":");
+    record.extend_from_slice(member.unwrap_or(b"null"));
+    record.extend_from_slice(b",\"nonce\":");
+    json::append(&mut record, &nonce);
+    if let Some(referenced) = referenced {
+        record.extend_from_slice(b",\"referenced\":");
+        json::append(&mut record, referenced);
+    }
+    record.extend_from_slice(b"}}}");
     record.into()
 }
 

@@ -69,7 +69,7 @@ impl GuildCore {
         }
     }
 
-    /// Emits the event of a new message. The message is serialized once, for the record, the
+    /// Emits the event of a new message. It is serialized once, for the record, the
     /// dispatch and the reply together.
     fn commit_message(&mut self, new: New) -> Reply {
         let New {
@@ -79,9 +79,10 @@ impl GuildCore {
             referenced,
         } = new;
         let mut body = json::to_vec(&message);
+        let member_json = member.as_deref().map(json::to_vec);
         let record = record::encode_message_created(
             &body,
-            member.as_deref(),
+            member_json.as_deref(),
             nonce.as_ref(),
             referenced.as_deref(),
         );
@@ -92,7 +93,7 @@ impl GuildCore {
             EventName::MessageCreate,
             message.channel_id,
             &body,
-            member.as_deref(),
+            member_json.as_deref(),
         );
         let event = Event::MessageCreated {
             message: Arc::new(message),

@@ -8,7 +8,7 @@ use crate::fanout::envelope::{dispatch_body, write_prefix};
 use crate::guild::core::json::{self, OpenObject};
 use crate::guild::event::Event;
 use crate::protocol::objects::fixed::{False, Zero};
-use crate::protocol::objects::{Emoji, Member, Message, Nonce, PartialMember};
+use crate::protocol::objects::{Emoji, Member, Message, Nonce};
 use crate::protocol::{ChannelId, EventName, GuildId, MessageId, Position, UserId};
 
 /// What is told of an event about a message.
@@ -23,8 +23,15 @@ pub(super) fn item(scope: Scope, position: Position, event: &Event) -> Option<It
             let mut json = json::to_vec(&**message);
             complete_message(&mut json, nonce.as_ref(), referenced.as_deref());
             let (name, channel) = (EventName::MessageCreate, message.channel_id);
-            let member = member.as_deref();
-            Some(message_item(scope, position, name, channel, &json, member))
+            let member = member.as_deref().map(json::to_vec);
+            Some(message_item(
+                scope,
+                position,
+                name,
+                channel,
+                &json,
+                member.as_deref(),
+            ))
         }
         Event::MessageEdited {
             message,
@@ -34,8 +41,15 @@ pub(super) fn item(scope: Scope, position: Position, event: &Event) -> Option<It
             let mut json = json::to_vec(&**message);
             complete_message(&mut json, None, referenced.as_deref());
             let (name, channel) = (EventName::MessageUpdate, message.channel_id);
-            let member = member.as_deref();
-            Some(message_item(scope, position, name, channel, &json, member))
+            let member = member.as_deref().map(json::to_vec);
+            Some(message_item(
+                scope,
+                position,
+                name,
+                channel,
+                &json,
+                member.as_deref(),
+            ))
         }
         Event::MessageDeleted {
             channel_id,
@@ -144,13 +158,19 @@ pub(in crate::guild::core) fn message_item(
     event: EventName,
     channel: ChannelId,
     message: &[u8],
-    member: Option<&PartialMember>,
+    member: Option<&[u8]>,
 ) -> Item {
     let mut body = Vec::with_capacity(message.len() + 384);
     write_prefix(&mut body, event);
     let mut data = OpenObject::from_json(&mut body, message);
     match scope.guild_id() {
-        Some(guild) => data.field("guild_id", &guild).optional("member", member),
+        Some(guild) => {
+            data.field("guild_id", &guild);
+            match member {
+                Some(member) => data.raw("member", member),
+                None => &mut data,
+            }
+        }
         None => data.field("channel_type", &1_u8),
     }
     .close();

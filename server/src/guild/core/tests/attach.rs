@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::world::*;
-use crate::fanout::{Attachment, Item};
+use crate::fanout::{Attachment, Item, guild_create};
 use crate::guild::command::{ChannelEdit, Command, MemberQuery, NewMember, Reply};
 use crate::guild::core::HubId;
 use crate::protocol::objects::{Presence, Status};
@@ -9,7 +9,7 @@ use crate::protocol::{ApiError, Intents};
 
 const ALL: Intents = Intents::GUILD_PRESENCES.union(Intents::GUILD_MEMBERS);
 
-fn guild_create(attachment: &Attachment) -> Value {
+fn head_of(attachment: &Attachment) -> Value {
     let text = format!(
         "{{{}}}",
         std::str::from_utf8(&attachment.view.head).unwrap()
@@ -34,7 +34,7 @@ fn i3_an_attachment_names_the_position_that_it_shows() {
 fn the_head_has_every_key_that_some_client_insists_on() {
     let mut world = World::new();
     let attachment = world.attach(&session(ALICE, 1, Intents::NONE)).unwrap();
-    let head = guild_create(&attachment);
+    let head = head_of(&attachment);
     assert!(attachment.view.head.starts_with(b"\"id\":\"1000\","));
     for key in [
         "id",
@@ -97,6 +97,28 @@ fn the_head_has_every_key_that_some_client_insists_on() {
 }
 
 #[test]
+fn a_guild_create_put_together_from_it_is_whole() {
+    let mut world = World::new();
+    let mut asked = session(ALICE, 1, ALL);
+    for (threshold, large, members) in [(50, false, 4), (3, true, 1)] {
+        asked.large_threshold = threshold;
+        let attachment = world.attach(&asked).unwrap();
+        let visible = attachment.view.table.visible_to(ALICE, &[]);
+        let data = &payload(&guild_create::guild_create(&attachment, &visible, false))["d"];
+        assert_eq!(data["large"], large);
+        assert_eq!(data["members"].as_array().unwrap().len(), members);
+        assert_eq!(
+            data["presences"].as_array().unwrap().len(),
+            usize::from(!large)
+        );
+        assert_eq!(data["channels"].as_array().unwrap().len(), 2);
+        assert_eq!(data["unavailable"], false);
+        assert_eq!(data["joined_at"], "2018-03-03T09:46:40.000000+00:00");
+        assert_eq!(data["member_count"], 4);
+    }
+}
+
+#[test]
 fn the_view_follows_every_change() {
     let mut world = World::new();
     let attach = |world: &mut World| world.attach(&session(ALICE, 1, ALL)).unwrap();
@@ -108,11 +130,11 @@ fn the_view_follows_every_change() {
     };
     world.operate(Command::AddMember(Box::new(new)));
     let joined = attach(&mut world);
-    assert_eq!(guild_create(&joined)["member_count"], 5);
+    assert_eq!(head_of(&joined)["member_count"], 5);
     let members: Value = serde_json::from_slice(&joined.members.unwrap()).unwrap();
     assert_eq!(members.as_array().unwrap().len(), 5);
     world.operate(Command::RemoveMember(EVE));
-    assert_eq!(guild_create(&attach(&mut world))["member_count"], 4);
+    assert_eq!(head_of(&attach(&mut world))["member_count"], 4);
     let edit = ChannelEdit {
         name: Some("renamed".to_owned()),
         ..ChannelEdit::default()

@@ -15,7 +15,7 @@ use crate::protocol::{ChannelId, Permissions, RoleId, Timestamp, UserId};
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     /// Somebody asks (`None`: the operator).
-    Ask(Option<UserId>, Ask),
+    Ask(Option<UserId>, Box<Ask>),
     /// Milliseconds pass.
     Wait(u64),
     /// The actor takes a batch.
@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         Status::Offline,
     ]);
     prop_oneof![
-        20 => (asker, ask()).prop_map(|(who, ask)| Step::Ask(who, ask)),
+        20 => (asker, ask()).prop_map(|(who, ask)| Step::Ask(who, Box::new(ask))),
         2 => (1..200_000_u64).prop_map(Step::Wait),
         5 => Just(Step::TakeBatch),
         5 => Just(Step::Acknowledge),
@@ -173,8 +173,8 @@ fn plain() -> impl Strategy<Value = Command> {
         (channels(), overwrite()).prop_map(|(id, o)| Command::SetOverwrite(id, o)),
         (channels(), users()).prop_map(|(id, user)| Command::DeleteOverwrite(id, user.get())),
         channels().prop_map(Command::DeleteChannel),
-        (roles(), permissions()).prop_map(|(id, p)| Command::CreateRole(id, role(p))),
-        (roles(), permissions()).prop_map(|(id, p)| Command::EditRole(id, role(p))),
+        (roles(), permissions()).prop_map(|(id, p)| Command::CreateRole(id, Box::new(role(p)))),
+        (roles(), permissions()).prop_map(|(id, p)| Command::EditRole(id, Box::new(role(p)))),
         roles().prop_map(Command::DeleteRole),
         users().prop_map(|id| Command::AddMember(Box::new(NewMember {
             user: user(id),
@@ -202,11 +202,11 @@ fn plain() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn role(permissions: Permissions) -> Box<RoleEdit> {
-    Box::new(RoleEdit {
+fn role(permissions: Permissions) -> RoleEdit {
+    RoleEdit {
         permissions: Some(permissions),
         ..RoleEdit::default()
-    })
+    }
 }
 
 impl Ask {
