@@ -49,6 +49,9 @@ pub struct RunArgs {
     /// Guilds that each session is a member of
     #[arg(long, value_name = "K", default_value = "1")]
     pub guilds_per_session: NonZeroU32,
+    /// Further sessions that identify and then never read; nothing is checked of them
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub deaf: u32,
     /// Messages per second over all guilds, sent when they are due whatever became of those before
     #[arg(long, value_name = "R", default_value = "10", value_parser = positive)]
     pub rate: f64,

@@ -9,6 +9,7 @@
 mod beats;
 pub mod close;
 mod connection;
+pub mod deaf;
 pub mod fleet;
 pub mod frames;
 pub mod handshake;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::cli::RunArgs;
+use crate::client::deaf::Deaf;
 use crate::client::fleet::Fleet;
 use crate::clock::{self, SECOND};
 use crate::endpoint::Endpoint;
@@ -44,7 +45,8 @@ const USER_LIMIT: f64 = 10.0;
 /// Carries out a run and says what it came to. Removes the guilds it made, whatever happened.
 pub fn run(args: &RunArgs) -> Result<Report> {
     args.check()?;
-    let sockets = u64::from(args.sessions.get()) + u64::from(args.in_flight.get());
+    let sockets =
+        u64::from(args.sessions.get()) + u64::from(args.in_flight.get()) + u64::from(args.deaf);
     limits::reserve_open_files(sockets)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -140,8 +142,9 @@ async fn load(args: &RunArgs, admin: &Admin, guilds: &mut Vec<Guild>) -> Result<
         .await?;
     let connected = clock::now();
     memory.idle = server_memory(args.server_pid)?;
+    let deaf = Deaf::connect(&fleet.gateway, &fleet.tokens, args.deaf).await?;
 
-    let start = connected + LEAD;
+    let start = clock::now() + LEAD;
     let measured_from = start + (args.warmup * SECOND as f64) as u64;
     let measured_to = measured_from + (args.duration * SECOND as f64) as u64;
     window.set(measured_from, measured_to);
@@ -170,6 +173,7 @@ async fn load(args: &RunArgs, admin: &Admin, guilds: &mut Vec<Guild>) -> Result<
     memory.after = server_memory(args.server_pid)?;
     let drained = drain::drain(&workers, &ledger, &members, args.drain_timeout).await;
     let finished = workers.stop()?;
+    drop(deaf);
     let course = Course {
         seed,
         run,
