@@ -98,6 +98,11 @@ impl Usage {
         }
     }
 
+    /// Deliveries for each second.
+    pub fn deliveries_per_second(&self) -> f64 {
+        ratio(self.delivered as f64, self.nanoseconds as f64 / 1e9)
+    }
+
     /// CPU seconds of the generator.
     pub fn generator_seconds(&self) -> f64 {
         self.generator.ran as f64 / 1e9

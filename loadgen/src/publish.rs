@@ -86,8 +86,8 @@ pub struct Ledger {
     pub acked_measured: u64,
     /// What else was counted.
     pub counters: Counters,
-    /// The first refusals and failures, in words.
-    pub errors: Vec<String>,
+    /// The first different refusals and failures in words, each with its number.
+    pub errors: Vec<(String, u64)>,
 }
 
 /// Figures of the publisher.
@@ -113,7 +113,7 @@ pub struct Counters {
     pub connections: u64,
 }
 
-/// Errors kept in words.
+/// Different errors kept in words.
 const MAX_ERRORS: usize = 10;
 
 impl Ledger {
@@ -134,9 +134,12 @@ impl Ledger {
         }
     }
 
-    fn note(&mut self, error: impl FnOnce() -> String) {
-        if self.errors.len() < MAX_ERRORS {
-            self.errors.push(error());
+    fn note(&mut self, error: String) {
+        let known = self.errors.iter_mut().find(|(known, _)| *known == error);
+        if let Some((_, count)) = known {
+            *count += 1;
+        } else if self.errors.len() < MAX_ERRORS {
+            self.errors.push((error, 1));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::publish::Counters as PublishCounters;
 /// Everything a run found out. Times are in milliseconds unless the name says otherwise.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Deliveries of the measured part, per second of it.
+    /// Deliveries that came within the measured part, per second of it.
     pub deliveries_per_s: f64,
     /// Messages acknowledged, warm-up included.
     pub publishes_acked: u64,
@@ -107,8 +107,8 @@ pub struct Publishes {
     pub ack: Percentiles,
     /// Time that messages waited for a free connection, since their intended time.
     pub wait: Percentiles,
-    /// The first errors in words.
-    pub errors: Vec<String>,
+    /// The first errors in words, each with its number.
+    pub errors: Vec<(String, u64)>,
 }
 
 /// What came to the sessions.
@@ -116,7 +116,7 @@ pub struct Publishes {
 pub struct Deliveries {
     /// Deliveries, warm-up included.
     pub total: u64,
-    /// Deliveries of messages of the measured part.
+    /// Deliveries of messages of the measured part, whenever they came.
     pub measured: u64,
     /// Deliveries of the acknowledged messages that are due to all sessions.
     pub expected: u64,

@@ -94,7 +94,9 @@ impl Shared {
             waiting.push_back(planned);
         } else {
             ledger.counters.unsent += 1;
-            ledger.note(|| format!("more than {MAX_WAITING} messages wait for an answer"));
+            ledger.note(format!(
+                "more than {MAX_WAITING} messages wait for an answer"
+            ));
         }
     }
 
@@ -122,7 +124,7 @@ impl Shared {
         ledger.counters.connections += u64::from(attempt.opened);
         ledger.counters.retries += u64::from(matches!(next, Next::Again(_)));
         if let Some(error) = attempt.error {
-            ledger.note(|| error);
+            ledger.note(error);
         }
     }
 

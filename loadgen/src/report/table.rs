@@ -128,8 +128,8 @@ pub(super) fn findings(report: &Report) -> String {
 }
 
 fn write_findings(out: &mut String, report: &Report) -> std::fmt::Result {
-    for error in &report.publishes.errors {
-        writeln!(out, "error       {error}")?;
+    for (error, count) in &report.publishes.errors {
+        writeln!(out, "error       {count} × {error}")?;
     }
     if report.interrupted {
         writeln!(out, "warning     ended early by a signal")?;

@@ -59,7 +59,7 @@ pub(super) fn report(
         .filter(|(_, count)| *count > 0);
     let sessions = args.sessions.get();
     Report {
-        deliveries_per_s: latency.len() as f64 / args.duration,
+        deliveries_per_s: usage.deliveries_per_second(),
         publishes_acked: ledger.counters.acked,
         p50_ms: percentiles.p50_ms,
         p99_ms: percentiles.p99_ms,
