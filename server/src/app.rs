@@ -249,8 +249,8 @@ impl App {
             (Err(error), _) | (_, Err(error)) => return Err(error),
         };
         let (main_handle, admin_handle) = (main.handle(), admin.handle());
-        let main = actix_rt::spawn(main);
-        let admin = actix_rt::spawn(admin);
+        #[allow(clippy::disallowed_methods)] // both are awaited below
+        let (main, admin) = (actix_rt::spawn(main), actix_rt::spawn(admin));
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);

@@ -63,9 +63,20 @@ struct GuildMade<'a> {
 pub(super) async fn create(admin: web::Data<Admin>, payload: web::Payload) -> Answer {
     let form: GuildForm = read(payload).await?;
     let new = check(&admin, form)?;
-    // A client that goes away must not leave the work half done.
-    let work = actix_web::rt::spawn(async move { make(&admin, new).await });
-    work.await.map_err(|_| ApiError::INTERNAL)?
+    to_the_end(async move { make(&admin, new).await }).await
+}
+
+/// Runs something to its end even if the client goes away meanwhile: it must not be left half
+/// done.
+async fn to_the_end<T: 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + 'static,
+) -> Result<T, Refusal> {
+    #[allow(clippy::disallowed_methods)] // awaited here, unless the client has gone
+    let work = actix_web::rt::spawn(work);
+    work.await.map_err(|error| {
+        tracing::error!(%error, "an admin handler panicked");
+        ApiError::INTERNAL
+    })?
 }
 
 /// Looks up the accounts and gives the channels their ids.
@@ -167,7 +178,7 @@ async fn note(
 
 pub(super) async fn delete(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
     let id: GuildId = path.parse().map_err(|_| ApiError::UNKNOWN_GUILD)?;
-    let work = actix_web::rt::spawn(async move {
+    to_the_end(async move {
         let outcome = ask(&admin, id, Command::DeleteGuild).await;
         let gone = outcome
             .as_ref()
@@ -175,9 +186,9 @@ pub(super) async fn delete(admin: web::Data<Admin>, path: web::Path<String>) -> 
         if gone {
             forget(&admin, id).await;
         }
-        outcome
-    });
-    work.await.map_err(|_| ApiError::INTERNAL)??;
+        Ok(outcome?)
+    })
+    .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

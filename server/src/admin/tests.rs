@@ -527,6 +527,7 @@ async fn the_live_feed_pushes_figures_each_second_and_is_bounded() {
     let address = server.addrs()[0];
     let server = server.run();
     let handle = server.handle();
+    #[allow(clippy::disallowed_methods)] // awaited at the end
     let running = actix_web::rt::spawn(server);
 
     let token = TOKEN.replace(' ', "%20");

@@ -255,6 +255,7 @@ async fn create_direct(context: &Context, guild: GuildId, new: NewGuild) -> Outc
 pub(super) async fn to_the_end<T: 'static>(
     work: impl Future<Output = Result<T, ApiError>> + 'static,
 ) -> Result<T, ApiError> {
+    #[allow(clippy::disallowed_methods)] // awaited here, unless the client has gone
     match actix_web::rt::spawn(work).await {
         Ok(result) => result,
         Err(error) => {

@@ -186,7 +186,7 @@ impl GuildActor {
     }
 
     fn append(&mut self, batch: Batch, ctx: &mut Context<Self>) {
-        self.append_started = Some(Instant::now());
+        self.append_started = Some(clock::now());
         let append = self
             .tools
             .journal
@@ -419,7 +419,7 @@ impl Handler<Mail<GuildMail>> for GuildActor {
     type Result = ();
 
     fn handle(&mut self, mail: Mail<GuildMail>, ctx: &mut Self::Context) {
-        let started = Instant::now();
+        let started = clock::now();
         if self.failed.is_some() {
             self.refuse(mail.message);
             return;

@@ -122,6 +122,7 @@ fn hand_over(worker: &WorkerCell, stream: TcpStream, mut early: BytesMut, wanted
         }
         key
     };
+    #[allow(clippy::disallowed_methods)] // one per connection, ends with it
     actix_rt::spawn(socket::serve(Rc::clone(worker), key, socket));
 }
 

@@ -30,6 +30,7 @@ use super::shared::SessionShared;
 use super::sink::{Aftermath, Sink};
 use super::state::{Link, Session};
 use super::wheel::Wheel;
+use crate::clock;
 use crate::counters::{Close, HubCounters};
 use crate::fanout::lane::{Encoding, Lane, WRITE_SIZE};
 use crate::fanout::{Deliver, HubId, Room};
@@ -77,7 +78,7 @@ impl Worker {
                 this: this.clone(),
                 hub,
                 shared,
-                started: Instant::now(),
+                started: clock::now(),
                 connections: Slab::new(),
                 sessions: Slab::new(),
                 rooms: HashMap::new(),

@@ -30,6 +30,7 @@ impl Server {
         let address = server.addrs()[0];
         let server = server.run();
         let handle = server.handle();
+        #[allow(clippy::disallowed_methods)] // ends with the handle
         actix_web::rt::spawn(server);
         Self {
             address,

@@ -29,6 +29,7 @@ impl Worker {
         Some(self.shared.directory.user(id).unwrap_or_else(|| {
             let user = directory::unknown_user(id, claims.bot);
             let put = self.shared.directory.put_user(Arc::clone(&user));
+            #[allow(clippy::disallowed_methods)] // one short write per new account
             actix_rt::spawn(async move {
                 if let Err(error) = put.await {
                     tracing::warn!(%error, user = %id, "a new account was not kept");

@@ -26,6 +26,7 @@ impl Worker {
         let command = Command::RequestMembers(Box::new(query));
         let (router, worker) = (self.shared.router.clone(), self.this.clone());
         // Bounded by the connection's limit of payloads and by the guild's mailbox.
+        #[allow(clippy::disallowed_methods)] // ends with the answer, in time or not
         actix_rt::spawn(async move {
             let answer = router
                 .ask(request.guild_id, Request { caller, command })
