@@ -40,6 +40,8 @@ export class Timeline {
   #loading = null;
   /** Whether the end is in view; kept up to date by scrolling. */
   #pinned = true;
+  /** Where the pointer is over the list, null where it is elsewhere. */
+  #pointer = null;
   #listeners = new AbortController();
   #watcher = new ResizeObserver(() => { if (this.#pinned) this.#toEnd(); });
 
@@ -58,10 +60,13 @@ export class Timeline {
     const { signal } = this.#listeners;
     this.#scroller.addEventListener('scroll', () => this.#scrolled(), { signal, passive: true });
     this.#jump.addEventListener('click', () => this.#toNewest(), { signal });
-    for (const event of ['pointerover', 'focusin']) {
-      this.#list.addEventListener(event, ({ target }) => this.#point(target.closest('li.message')), { signal });
-    }
+    this.#list.addEventListener('focusin', ({ target }) => this.#point(target), { signal });
+    this.#list.addEventListener('pointermove', ({ target, clientX, clientY }) => {
+      this.#pointer = [clientX, clientY];
+      this.#point(target);
+    }, { signal, passive: true });
     this.#list.addEventListener('pointerleave', () => {
+      this.#pointer = null;
       if (!this.#list.contains(document.activeElement)) this.#toolbar.hide();
     }, { signal });
     this.#scroller.addEventListener('keydown', (event) => this.#walk(event), { signal });
@@ -281,8 +286,11 @@ export class Timeline {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     this.#pinned = this.#live && scrollHeight - scrollTop - clientHeight < NEAR;
     this.#jump.hidden = scrollHeight - scrollTop - clientHeight < clientHeight && this.#live;
-    // What the pointer was over has moved away.
-    if (!this.#list.contains(document.activeElement)) this.#toolbar.hide();
+    // What the pointer was over has moved away from under it.
+    if (!this.#list.contains(document.activeElement)) {
+      this.#toolbar.hide();
+      if (this.#pointer) this.#point(document.elementFromPoint(...this.#pointer));
+    }
     if (scrollTop < 400) this.#loadOlder();
   }
 
@@ -446,7 +454,8 @@ export class Timeline {
 
   // Pointing and walking.
 
-  #point(item) {
+  #point(target) {
+    const item = target?.closest('#messages li.message');
     const entry = item?.dataset.id ? this.#entry(item.dataset.id) : undefined;
     if (!entry) return;
     this.#toolbar.show(item, entry.message, entry.message.author.id === this.#world.me?.id);
