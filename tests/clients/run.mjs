@@ -73,13 +73,14 @@ let stopping = false;
 /** Ends everything; resolves to a sentence about the server's failure to stop, or null. */
 async function cleanUp() {
   killClient();
+  // First: the server would wait its full grace time for connections that nobody reads.
+  proxy.stop();
   try {
     await server.stop();
     return null;
   } catch (error) {
     return error.message;
   } finally {
-    proxy.stop();
     // A killed browser may still be writing.
     rmSync(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
