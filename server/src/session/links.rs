@@ -39,8 +39,8 @@ pub enum HubMail {
         generation: u32,
         /// Where the session was.
         from: HubId,
-        /// The key that it had there.
-        key: u64,
+        /// What guilds know it by there.
+        name: u64,
         /// The session; `None` where it cannot be resumed.
         parts: Option<Box<SessionParts>>,
         /// What the client has seen.

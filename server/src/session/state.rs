@@ -76,6 +76,11 @@ pub enum MembershipState {
     Present(usize),
 }
 
+/// The key and generation in a name of [`Session::name`].
+pub const fn key_and_generation(name: u64) -> (usize, u32) {
+    ((name & u32::MAX as u64) as usize, (name >> 32) as u32)
+}
+
 /// A session between two workers.
 #[derive(Debug)]
 pub struct SessionParts {
@@ -106,6 +111,14 @@ impl Session {
             Link::Connected(key) => Some(key),
             Link::Detached(_) => None,
         }
+    }
+
+    /// What guilds know it by, under this key.
+    ///
+    /// Keys are given again, and a guild may hear of the former owner of one after it has heard of
+    /// the next: the generation tells them apart.
+    pub const fn name(&self, key: usize) -> u64 {
+        (self.generation as u64) << 32 | key as u64
     }
 
     /// Its standing in a guild.

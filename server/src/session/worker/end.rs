@@ -1,6 +1,7 @@
 //! Sessions that end.
 
 use super::{Deadline, Worker};
+use crate::fanout::HubId;
 use crate::guild::actor::GuildMail;
 use crate::protocol::{GuildId, UserId};
 use crate::session::id::SessionId;
@@ -12,6 +13,7 @@ impl Worker {
         let Some(session) = self.sessions.try_remove(key) else {
             return;
         };
+        let name = session.name(key);
         if let Some(connection) = session.connection()
             && let Some(connection) = self.connections.get_mut(connection)
         {
@@ -26,7 +28,7 @@ impl Worker {
                 room.leave(place);
             }
             self.drop_empty_room(membership.guild);
-            self.tell_detached(membership.guild, key, session.user.id);
+            self.tell_detached(membership.guild, name, session.user.id);
         }
     }
 
@@ -60,17 +62,24 @@ impl Worker {
         session
             .guilds
             .retain(|membership| membership.guild != guild);
-        let user = session.user.id;
+        let (name, user) = (session.name(key), session.user.id);
         self.drop_empty_room(guild);
-        self.tell_detached(guild, key, user);
+        self.tell_detached(guild, name, user);
     }
 
-    pub(super) fn tell_detached(&self, guild: GuildId, key: usize, user: UserId) {
-        let mail = GuildMail::Detach {
-            hub: self.hub,
-            session: key as u64,
-            user,
-        };
+    pub(super) fn tell_detached(&self, guild: GuildId, session: u64, user: UserId) {
+        self.tell_detached_from(self.hub, guild, session, user);
+    }
+
+    /// As [`Self::tell_detached`], for a session that was on this or another hub.
+    pub(super) fn tell_detached_from(
+        &self,
+        hub: HubId,
+        guild: GuildId,
+        session: u64,
+        user: UserId,
+    ) {
+        let mail = GuildMail::Detach { hub, session, user };
         // Where the guild's node is gone there is nothing to detach from.
         let _ = self.shared.router.post(guild, mail);
     }

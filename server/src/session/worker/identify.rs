@@ -159,7 +159,7 @@ impl Worker {
 pub(super) fn attach_of(hub: crate::fanout::HubId, key: usize, session: &Session) -> Attach {
     Attach {
         hub,
-        session: key as u64,
+        session: session.name(key),
         user: session.user.id,
         intents: session.intents,
         large_threshold: session.large_threshold,

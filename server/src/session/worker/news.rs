@@ -12,7 +12,7 @@ use crate::session::greetings;
 use crate::session::links::HubMail;
 use crate::session::report::SessionReport;
 use crate::session::sink::Sink;
-use crate::session::state::MembershipState;
+use crate::session::state::{MembershipState, Session, key_and_generation};
 
 impl Worker {
     /// Mail for the hub.
@@ -29,11 +29,11 @@ impl Worker {
                 connection,
                 generation,
                 from,
-                key,
+                name,
                 parts,
                 seq,
             } => {
-                self.adopt((connection, generation), (from, key), parts, seq);
+                self.adopt((connection, generation), (from, name), parts, seq);
             }
             HubMail::Report { session, reply } => {
                 let now_ms = self.now_ms();
@@ -57,7 +57,12 @@ impl Worker {
                 result,
                 missed,
             } => {
-                let key = session as usize;
+                let (key, generation) = key_and_generation(session);
+                let asked = |it: &Session| it.generation == generation;
+                if !self.sessions.get(key).is_some_and(asked) {
+                    // The session that asked is gone.
+                    return;
+                }
                 match *result {
                     Ok(attachment) => self.attached(key, guild, &attachment, missed),
                     Err(error) => self.not_attached(key, guild, &error),
@@ -91,10 +96,6 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        // A session under a key that was another's when the guild was asked.
-        if session.user.id != attachment.member.user.id {
-            return;
-        }
         let intents = session.intents;
         let Some(membership) = session.membership(guild) else {
             return;

@@ -112,17 +112,17 @@ impl Worker {
 
     /// Another worker has the client: hand the session over.
     pub(super) fn yield_session(&mut self, id: SessionId, user: UserId, seq: u64, to: Caller) {
-        let mut key_there = 0;
+        let mut name = 0;
         let parts = self.rewound(id, user, seq).map(|key| {
             self.drop_old_connection(key);
-            key_there = key as u64;
+            name = self.sessions[key].name(key);
             Box::new(self.take_apart(key))
         });
         let mail = HubMail::Yielded {
             connection: to.connection,
             generation: to.generation,
             from: self.hub,
-            key: key_there,
+            name,
             parts,
             seq,
         };
@@ -167,7 +167,7 @@ impl Worker {
     pub(super) fn adopt(
         &mut self,
         (connection, generation): (usize, u32),
-        (from, old_key): (HubId, u64),
+        (from, old_name): (HubId, u64),
         parts: Option<Box<SessionParts>>,
         seq: u64,
     ) {
@@ -180,7 +180,7 @@ impl Worker {
             }
             return;
         };
-        let key = self.move_in(*parts, from, old_key);
+        let key = self.move_in(*parts, from, old_name);
         if waits {
             let rewound = self.sessions[key].outbox.rewind(seq);
             debug_assert!(rewound, "the other worker has checked");
@@ -192,7 +192,7 @@ impl Worker {
     }
 
     /// Settles a session from another worker here: its guilds are asked for what it misses.
-    fn move_in(&mut self, parts: SessionParts, from: HubId, old_key: u64) -> usize {
+    fn move_in(&mut self, parts: SessionParts, from: HubId, old_name: u64) -> usize {
         let now_ms = self.now_ms();
         let generation = self.generation();
         let (id, user_id) = (parts.id, parts.user.id);
@@ -226,17 +226,13 @@ impl Worker {
                 self.shared.counters.mail_refused.inc();
             }
             // The former hub's part ends after the new one's begins: the user stays present.
-            let mail = GuildMail::Detach {
-                hub: from,
-                session: old_key,
-                user: user_id,
-            };
-            // Without its guild there is nothing to detach from.
-            let _ = self.shared.router.post(guild, mail);
+            self.tell_detached_from(from, guild, old_name, user_id);
         }
         self.waiting.push((key, generation));
         for (guild, joined) in parts.asked {
             self.ask_guild(key, guild, joined);
+            // The guild may have the former hub's question already.
+            self.tell_detached_from(from, guild, old_name, user_id);
         }
         key
     }
