@@ -48,6 +48,15 @@ pub struct Entry {
     pub record: Bytes,
 }
 
+/// A guild's state at a position: what a start reads instead of the records up to there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The last record that the state contains.
+    pub position: Position,
+    /// The state, in the guild's own form.
+    pub bytes: Bytes,
+}
+
 /// The log of every guild of a store.
 ///
 /// Contract (held by the conformance suite, which runs on every implementation):
@@ -56,6 +65,8 @@ pub struct Entry {
 /// * At most one append per guild is in flight; a second one may be answered with `Conflict`.
 /// * `read` gives records in order, without a gap from `after + 1` on, at most `limit`; fewer mean
 ///   that the end was reached. What was acknowledged is there.
+/// * A guild has at most one snapshot, the newest one that was put. It is a shortcut, never the
+///   only copy: the records that it contains stay.
 /// * Calls never block the calling thread.
 pub trait Journal: Send + Sync + 'static {
     /// Appends records if the guild's log is at `expected`.
@@ -72,9 +83,20 @@ pub trait Journal: Send + Sync + 'static {
     /// The position of the guild's last record; 0 where there is none.
     fn last_position(&self, guild: GuildId) -> JournalFuture<Position>;
 
-    /// Forgets a guild's whole log.
+    /// Forgets a guild's whole log and its snapshot.
     fn remove(&self, guild: GuildId) -> JournalFuture<()>;
 
     /// Guilds that have a log, by rising id, after `after`, at most `limit`.
     fn guilds(&self, after: Option<GuildId>, limit: usize) -> JournalFuture<Vec<GuildId>>;
+
+    /// The guild's newest snapshot.
+    fn snapshot(&self, guild: GuildId) -> JournalFuture<Option<Snapshot>>;
+
+    /// Keeps a snapshot in place of an older one; does nothing where a newer one is kept.
+    fn put_snapshot(&self, guild: GuildId, snapshot: Snapshot) -> JournalFuture<()>;
+
+    /// Whether an append has a chance now: `false` while the store is full or broken. Reads go on.
+    fn accepts_writes(&self) -> bool {
+        true
+    }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Journal, JournalError};
+use super::{Journal, JournalError, Snapshot};
 use crate::protocol::GuildId;
 
 fn record(text: &str) -> Bytes {
@@ -19,6 +19,7 @@ pub(crate) fn run(journal: &dyn Journal) {
         i1_an_append_succeeds_only_at_the_expected_position(journal).await;
         batches_are_whole_and_read_back_without_gaps(journal).await;
         guilds_are_listed_in_order_and_forgotten(journal).await;
+        the_newest_snapshot_stays_until_its_guild_goes(journal).await;
     });
 }
 
@@ -80,4 +81,31 @@ async fn guilds_are_listed_in_order_and_forgotten(journal: &dyn Journal) {
     assert_eq!(journal.last_position(GuildId::new(22)).await, Ok(0));
     let from_21 = journal.guilds(Some(GuildId::new(20)), 9).await.unwrap();
     assert_eq!(from_21, [GuildId::new(21), GuildId::new(23)]);
+}
+
+async fn the_newest_snapshot_stays_until_its_guild_goes(journal: &dyn Journal) {
+    assert!(journal.accepts_writes());
+    let (guild, other) = (GuildId::new(31), GuildId::new(32));
+    let snapshot = |position, text| Snapshot {
+        position,
+        bytes: record(text),
+    };
+    assert_eq!(journal.snapshot(guild).await, Ok(None));
+    journal
+        .append(guild, 0, vec![record("a"), record("b"), record("c")])
+        .await
+        .unwrap();
+    for (put, kept) in [
+        (snapshot(2, "second"), snapshot(2, "second")),
+        (snapshot(1, "older"), snapshot(2, "second")),
+        (snapshot(3, "third"), snapshot(3, "third")),
+    ] {
+        journal.put_snapshot(guild, put).await.unwrap();
+        assert_eq!(journal.snapshot(guild).await, Ok(Some(kept)));
+    }
+    assert_eq!(journal.snapshot(other).await, Ok(None));
+    assert_eq!(journal.read(guild, 0, 9).await.unwrap().len(), 3);
+    journal.remove(guild).await.unwrap();
+    assert_eq!(journal.snapshot(guild).await, Ok(None));
+    assert_eq!(journal.last_position(guild).await, Ok(0));
 }

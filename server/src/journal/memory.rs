@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dashmap::DashMap;
 
-use super::{Entry, Journal, JournalError, JournalFuture};
+use super::{Entry, Journal, JournalError, JournalFuture, Snapshot};
 use crate::protocol::{GuildId, Position};
 
 /// First bytes of a saved journal; the last one is the format's version.
@@ -21,6 +21,7 @@ const MAX_RECORD: u32 = 64 << 20;
 #[derive(Debug, Clone, Default)]
 pub struct MemoryJournal {
     logs: Arc<DashMap<GuildId, Vec<Bytes>>>,
+    snapshots: Arc<DashMap<GuildId, Snapshot>>,
 }
 
 fn ready<T: Send + 'static>(result: Result<T, JournalError>) -> JournalFuture<T> {
@@ -140,6 +141,7 @@ impl Journal for MemoryJournal {
 
     fn remove(&self, guild: GuildId) -> JournalFuture<()> {
         self.logs.remove(&guild);
+        self.snapshots.remove(&guild);
         ready(Ok(()))
     }
 
@@ -153,6 +155,21 @@ impl Journal for MemoryJournal {
         ids.sort_unstable();
         ids.truncate(limit);
         ready(Ok(ids))
+    }
+
+    fn snapshot(&self, guild: GuildId) -> JournalFuture<Option<Snapshot>> {
+        ready(Ok(self.snapshots.get(&guild).map(|kept| kept.clone())))
+    }
+
+    fn put_snapshot(&self, guild: GuildId, snapshot: Snapshot) -> JournalFuture<()> {
+        let mut kept = self
+            .snapshots
+            .entry(guild)
+            .or_insert_with(|| snapshot.clone());
+        if kept.position < snapshot.position {
+            *kept = snapshot;
+        }
+        ready(Ok(()))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::fanout::mail::HubLink;
 use crate::guild::command::{Caller, ChannelEdit, NewChannel, NewGuild, NewMessage, Reply};
 use crate::guild::executors::Executors;
 use crate::guild::router::Router;
-use crate::journal::{Entry, JournalFuture, MemoryJournal};
+use crate::journal::{Entry, JournalFuture, MemoryJournal, Snapshot};
 use crate::placement::{
     Member as Node, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
 };
@@ -87,6 +87,14 @@ impl Journal for GatedJournal {
 
     fn guilds(&self, after: Option<GuildId>, limit: usize) -> JournalFuture<Vec<GuildId>> {
         self.inner.guilds(after, limit)
+    }
+
+    fn snapshot(&self, guild: GuildId) -> JournalFuture<Option<Snapshot>> {
+        self.inner.snapshot(guild)
+    }
+
+    fn put_snapshot(&self, guild: GuildId, snapshot: Snapshot) -> JournalFuture<()> {
+        self.inner.put_snapshot(guild, snapshot)
     }
 }
 
