@@ -69,6 +69,16 @@ pub struct Counters {
     pub append_failures: Counter,
     /// From handing a batch to the journal to its acknowledgement.
     pub append_seconds: Latency,
+    /// Commits of the store, each of which holds what waited for it.
+    pub store_commits: Counter,
+    /// Records in those commits.
+    pub store_records: Counter,
+    /// Writes that the store refused: full, broken, or its queue full.
+    pub store_refused: Counter,
+    /// Writes that wait for the store.
+    pub store_queue: Gauge,
+    /// From the start of a commit until it is as durable as the setting promises.
+    pub store_commit_seconds: Latency,
     /// From the arrival of a message at its guild to the answer that it is kept.
     pub publish_ack_seconds: Latency,
     /// REST requests by class of their status.
@@ -142,6 +152,11 @@ mod tests {
             "guildhall_guild_requests_total{outcome=\"unavailable\"} 0",
             "guildhall_mail_refused_total 0",
             "guildhall_append_seconds_count 0",
+            "guildhall_store_commits_total 0",
+            "guildhall_store_records_total 0",
+            "guildhall_store_refused_total 0",
+            "guildhall_store_queue 0",
+            "guildhall_store_commit_seconds_count 0",
             "guildhall_publish_ack_seconds_bucket{le=\"+Inf\"} 0",
             "guildhall_rest_requests_total{status=\"5xx\"} 0",
             "guildhall_compressed_connections 0",

@@ -37,7 +37,8 @@ pub enum DirectoryError {
 /// The index across guilds.
 ///
 /// Contract (held by the conformance suite, which runs on every implementation): reads are answered
-/// from memory and do not wait; a write is durable (as far as the store's setting promises) once its
+/// on the calling thread within microseconds; writes are done in the order of the calls, and whether
+/// or not their future is waited for; a write is durable (as far as the store's setting promises) once its
 /// future is done, is seen by the reads that follow it, and repeating one changes nothing.
 pub trait Directory: Send + Sync + 'static {
     /// An account.

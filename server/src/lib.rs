@@ -11,6 +11,7 @@
 //! * [`supervision`] — bounded mail between actors.
 //! * [`journal`] — the contract of the per-guild log and its implementations.
 //! * [`directory`] — users, memberships and which guild a channel belongs to.
+//! * [`store`] — both of these on the local disk.
 //! * [`fanout`] — what a guild hands to the hubs, rooms, outboxes and lanes.
 //! * [`guild`] — the guild: pure core, actor, registry, executors, router.
 //! * [`session`] — identify, heartbeat, resume; the workers and their sockets.
@@ -35,5 +36,6 @@ pub mod journal;
 pub mod placement;
 pub mod protocol;
 pub mod session;
+pub mod store;
 pub mod supervision;
 pub mod web;

@@ -82,6 +82,17 @@ fn plain_counters(c: &Counters, own: &mut Registry) {
             "Appends that the journal refused or did not answer",
             &c.append_failures,
         ),
+        ("store_commits", "Commits of the store", &c.store_commits),
+        (
+            "store_records",
+            "Records that the store committed",
+            &c.store_records,
+        ),
+        (
+            "store_refused",
+            "Writes that the store refused",
+            &c.store_refused,
+        ),
         (
             "rest_limited",
             "REST requests answered with 429",
@@ -124,6 +135,11 @@ fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
             "Guilds with a running actor",
             &c.guilds_running,
         ),
+        (
+            "store_queue",
+            "Writes that wait for the store",
+            &c.store_queue,
+        ),
     ] {
         own.register(name, help, gauge.clone());
     }
@@ -132,6 +148,11 @@ fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
             "append",
             "From handing a batch to the journal to its acknowledgement",
             &c.append_seconds,
+        ),
+        (
+            "store_commit",
+            "From the start of a commit until it is as durable as promised",
+            &c.store_commit_seconds,
         ),
         (
             "publish_ack",

@@ -16,7 +16,7 @@ pub(crate) async fn run<D: Directory>(make: impl Fn() -> Arc<D>) {
     the_first_direct_channel_of_a_pair_stays(&*make()).await;
     a_forgotten_guild_leaves_nothing(&*make()).await;
     a_user_without_room_refuses_the_whole_write(&*make()).await;
-    concurrent_joins_and_leaves_end_consistent(&make());
+    concurrent_joins_and_leaves_end_consistent(&make()).await;
 }
 
 fn users(ids: impl IntoIterator<Item = u64>) -> Vec<UserId> {
@@ -179,7 +179,7 @@ async fn a_user_without_room_refuses_the_whole_write(directory: &impl Directory)
     directory.add_members(one_more, vec![full]).await.unwrap();
 }
 
-fn concurrent_joins_and_leaves_end_consistent<D: Directory>(directory: &Arc<D>) {
+async fn concurrent_joins_and_leaves_end_consistent<D: Directory>(directory: &Arc<D>) {
     let threads: Vec<_> = (1..=4_u64)
         .map(|thread| {
             let directory = directory.clone();
@@ -203,6 +203,9 @@ fn concurrent_joins_and_leaves_end_consistent<D: Directory>(directory: &Arc<D>) 
     for thread in threads {
         thread.join().unwrap();
     }
+    // The writes above were not waited for; they are done in order, so this one is the last.
+    let last = Arc::new(User::new(UserId::new(99), "last", false));
+    directory.put_user(last).await.unwrap();
     let mut memberships = 0;
     for user in users((1..=4).chain(50..=52)) {
         let listed = directory.guilds_of(user);

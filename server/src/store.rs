@@ -1,0 +1,137 @@
+//! The embedded store: the guilds' logs, their snapshots and the directory in one database on the
+//! local disk.
+//!
+//! One thread writes. What waits for it when a commit ends, of all guilds, is the next commit: one
+//! write and one sync of the disk for all of them, so that many guilds share what one would cost.
+//! Reads of logs run on two threads of their own; the directory's reads on the calling thread.
+//!
+//! A commit that fails stops writes, not reads. The writer then tries twice a second to open the
+//! database again, which also decides what became of the failed commit.
+
+mod change;
+mod directory;
+mod disk;
+mod draft;
+mod journal;
+mod keys;
+mod queue;
+mod shared;
+mod space;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::counters::Counters;
+
+pub use directory::EmbeddedDirectory;
+pub use disk::StoreError;
+pub use journal::EmbeddedJournal;
+
+use disk::{DirLock, Disk};
+use draft::LastPositions;
+use shared::Shared;
+use space::Space;
+use writer::Writer;
+
+/// Most requests that wait for the writer; one more is refused.
+const QUEUE_REQUESTS: usize = 16_384;
+/// Most bytes that wait for the writer.
+const QUEUE_BYTES: usize = 64 << 20;
+/// Most reads that wait.
+const QUEUE_READS: usize = 16_384;
+/// Threads that read.
+const READERS: usize = 2;
+
+/// How a store is kept.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// The data directory; it exists.
+    pub dir: PathBuf,
+    /// Whether an answer waits until the disk has it, or only until the system has it.
+    pub sync: bool,
+    /// Free bytes below which writes are refused; 0 for no such bound.
+    pub min_free_bytes: u64,
+}
+
+/// An open store. Closed when dropped.
+pub struct Store {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens the store of a data directory, which then is this process' alone. Blocks on the disk.
+    pub fn open(settings: StoreSettings, counters: Arc<Counters>) -> Result<Self, StoreError> {
+        let lock = DirLock::take(&settings.dir)?;
+        let disk = Disk::open(&settings.dir)?;
+        let sizes = disk.sizes()?;
+        let space = Space::new(settings.dir.clone());
+        let shared = Arc::new(Shared::new(disk, sizes, settings, counters));
+        let store = Self {
+            shared: Arc::clone(&shared),
+            threads: Mutex::default(),
+        };
+        for _ in 0..READERS {
+            let shared = Arc::clone(&shared);
+            store.start("store-reader", move || read_on(&shared))?;
+        }
+        let writer = Writer {
+            shared,
+            lock,
+            space,
+            last: LastPositions::default(),
+        };
+        store.start("store-writer", move || writer.run())?;
+        Ok(store)
+    }
+
+    fn start(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work)?;
+        let threads = self.threads.lock();
+        threads.unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
+    /// The guilds' logs.
+    pub fn journal(&self) -> EmbeddedJournal {
+        EmbeddedJournal::new(Arc::clone(&self.shared))
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> EmbeddedDirectory {
+        EmbeddedDirectory::new(Arc::clone(&self.shared))
+    }
+
+    /// Writes what waits, syncs and closes; later calls are refused. Blocks on the disk. Another
+    /// process may use the data directory afterwards.
+    pub fn close(&self) {
+        self.shared.queue.close();
+        self.shared.reads.close();
+        let threads = self.threads.lock();
+        let threads = std::mem::take(&mut *threads.unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A thread that panicked has said so.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn read_on(shared: &Shared) {
+    while let Some(job) = shared.reads.pop() {
+        // A panic is reported where it happens; the caller learns by the drop of its answer.
+        drop(catch_unwind(AssertUnwindSafe(|| job(shared))));
+    }
+}

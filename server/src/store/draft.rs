@@ -1,0 +1,240 @@
+//! What one commit will write: built from many requests, each of which sees those before it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bytes::Bytes;
+use fjall::PersistMode;
+
+use super::disk::{Disk, read_error};
+use super::keys;
+use crate::directory::{DirectoryError, DirectorySizes};
+use crate::journal::{JournalError, Snapshot};
+use crate::protocol::{GuildId, Position};
+
+/// Guilds whose last position the writer remembers; one more and it starts afresh.
+const REMEMBERED: usize = 100_000;
+
+/// Changes to the keyspace `directory`: a value, or nothing where the key goes.
+type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
+
+/// Where guilds' logs end, as committed. Bounded: what is not here is looked up.
+#[derive(Debug, Default)]
+pub(super) struct LastPositions(HashMap<GuildId, Position>);
+
+impl LastPositions {
+    pub(super) fn set(&mut self, guild: GuildId, position: Position) {
+        if self.0.len() >= REMEMBERED && !self.0.contains_key(&guild) {
+            self.0.clear();
+        }
+        self.0.insert(guild, position);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn find(&mut self, disk: &Disk, guild: GuildId) -> Result<Position, JournalError> {
+        if let Some(position) = self.0.get(&guild) {
+            return Ok(*position);
+        }
+        let position = disk.last_position(guild)?;
+        self.set(guild, position);
+        Ok(position)
+    }
+}
+
+/// The writes of one commit.
+pub(super) struct Draft<'d> {
+    disk: &'d Disk,
+    records: Vec<([u8; 16], Bytes)>,
+    positions: HashMap<GuildId, Position>,
+    snapshots: HashMap<GuildId, Snapshot>,
+    changes: Changes,
+    /// The changes of one request, which are dropped where it fails half-way.
+    staged: Changes,
+    sizes: DirectorySizes,
+    staged_sizes: DirectorySizes,
+}
+
+impl<'d> Draft<'d> {
+    pub(super) fn new(disk: &'d Disk, sizes: DirectorySizes) -> Self {
+        Self {
+            disk,
+            records: Vec::new(),
+            positions: HashMap::new(),
+            snapshots: HashMap::new(),
+            changes: Changes::new(),
+            staged: Changes::new(),
+            sizes,
+            staged_sizes: sizes,
+        }
+    }
+
+    /// Records that it will write.
+    pub(super) const fn records(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Guilds whose log or snapshot it changes.
+    pub(super) fn guilds(&self) -> impl Iterator<Item = GuildId> {
+        self.positions.keys().chain(self.snapshots.keys()).copied()
+    }
+
+    pub(super) fn append(
+        &mut self,
+        last: &mut LastPositions,
+        guild: GuildId,
+        expected: Position,
+        records: Vec<Bytes>,
+    ) -> Result<Position, JournalError> {
+        let actual = match self.positions.get(&guild) {
+            Some(position) => *position,
+            None => last.find(self.disk, guild)?,
+        };
+        if actual != expected {
+            return Err(JournalError::Conflict { actual });
+        }
+        let mut at = expected;
+        for record in records {
+            at += 1;
+            self.records.push((keys::record(guild, at), record));
+        }
+        if at != expected {
+            self.positions.insert(guild, at);
+        }
+        Ok(at)
+    }
+
+    pub(super) fn put_snapshot(
+        &mut self,
+        guild: GuildId,
+        snapshot: Snapshot,
+    ) -> Result<(), JournalError> {
+        let kept = match self.snapshots.get(&guild) {
+            Some(kept) => Some(kept.position),
+            // A damaged one is replaced.
+            None => match self.disk.snapshot(guild) {
+                Err(error @ JournalError::Unavailable(_)) => return Err(error),
+                kept => kept.ok().flatten().map(|kept| kept.position),
+            },
+        };
+        if kept.is_none_or(|kept| kept <= snapshot.position) {
+            self.snapshots.insert(guild, snapshot);
+        }
+        Ok(())
+    }
+
+    /// Makes changes to the directory: all that `make` makes, or none where it fails.
+    pub(super) fn change(
+        &mut self,
+        make: impl FnOnce(&mut Self) -> Result<(), DirectoryError>,
+    ) -> Result<(), DirectoryError> {
+        self.staged_sizes = self.sizes;
+        let made = make(self);
+        let staged = std::mem::take(&mut self.staged);
+        if made.is_ok() {
+            self.changes.extend(staged);
+            self.sizes = self.staged_sizes;
+        }
+        made
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, DirectoryError> {
+        if let Some(value) = self.staged.get(key).or_else(|| self.changes.get(key)) {
+            return Ok(value.clone());
+        }
+        let kept = self.disk.directory.get(key);
+        Ok(kept.map_err(|error| unavailable(&error))?.map(Bytes::from))
+    }
+
+    pub(super) fn has(&self, key: &[u8]) -> Result<bool, DirectoryError> {
+        Ok(self.get(key)?.is_some())
+    }
+
+    /// The number under a key; 0 where there is none.
+    pub(super) fn count(&self, key: &[u8]) -> Result<u64, DirectoryError> {
+        let kept = self.get(key)?;
+        Ok(kept.and_then(|kept| keys::number(&kept)).unwrap_or(0))
+    }
+
+    /// The numbers that keys with this start end in.
+    pub(super) fn numbers(&self, start: &[u8]) -> Result<Vec<u64>, DirectoryError> {
+        let mut found = BTreeSet::new();
+        for pair in self.disk.directory.prefix(start) {
+            let key = pair.key().map_err(|error| unavailable(&error))?;
+            found.extend(keys::last_number(&key));
+        }
+        for changes in [&self.changes, &self.staged] {
+            let changed = changes.range(start.to_vec()..);
+            for (key, value) in changed.take_while(|(key, _)| key.starts_with(start)) {
+                let Some(number) = keys::last_number(key) else {
+                    continue;
+                };
+                if value.is_some() {
+                    found.insert(number);
+                } else {
+                    found.remove(&number);
+                }
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    pub(super) fn put(&mut self, key: Vec<u8>, value: impl Into<Bytes>) {
+        self.staged.insert(key, Some(value.into()));
+    }
+
+    /// Sets a number; the key goes where it is 0.
+    pub(super) fn put_count(&mut self, key: Vec<u8>, count: u64) {
+        let value = (count > 0).then(|| Bytes::copy_from_slice(&count.to_be_bytes()));
+        self.staged.insert(key, value);
+    }
+
+    pub(super) fn forget(&mut self, key: Vec<u8>) {
+        self.staged.insert(key, None);
+    }
+
+    /// How much the directory holds, with the changes of the request that is being worked on.
+    pub(super) fn sizes(&mut self) -> &mut DirectorySizes {
+        &mut self.staged_sizes
+    }
+
+    /// Writes everything or nothing, and answers where logs end and how much the directory holds
+    /// now. After an error other than `Poisoned` it is open whether it was written.
+    pub(super) fn commit(
+        self,
+        mode: PersistMode,
+    ) -> fjall::Result<(HashMap<GuildId, Position>, DirectorySizes)> {
+        let mut batch = self.disk.db.batch().durability(Some(mode));
+        for (key, record) in self.records {
+            batch.insert(&self.disk.records, key, record);
+        }
+        for (guild, snapshot) in self.snapshots {
+            let mut value = Vec::with_capacity(8 + snapshot.bytes.len());
+            value.extend_from_slice(&snapshot.position.to_be_bytes());
+            value.extend_from_slice(&snapshot.bytes);
+            batch.insert(&self.disk.snapshots, guild.get().to_be_bytes(), value);
+        }
+        if !self.changes.is_empty() {
+            let sizes = [
+                self.sizes.users,
+                self.sizes.memberships,
+                self.sizes.channels,
+            ];
+            let sizes = sizes.map(|size| (size as u64).to_be_bytes()).concat();
+            batch.insert(&self.disk.meta, keys::SIZES_KEY, sizes);
+        }
+        for (key, value) in self.changes {
+            match value {
+                Some(value) => batch.insert(&self.disk.directory, key, value),
+                None => batch.remove(&self.disk.directory, key),
+            }
+        }
+        batch.commit()?;
+        Ok((self.positions, self.sizes))
+    }
+}
+
+fn unavailable(error: &fjall::Error) -> DirectoryError {
+    DirectoryError::Unavailable(read_error(error).to_string())
+}

@@ -1,0 +1,208 @@
+//! What callers, readers and the writer share.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use fjall::PersistMode;
+use tokio::sync::oneshot;
+
+use super::disk::Disk;
+use super::queue::{NotQueued, Queue};
+use super::writer::Request;
+use crate::counters::Counters;
+use crate::directory::DirectorySizes;
+use crate::journal::{JournalError, JournalFuture};
+use crate::protocol::GuildId;
+
+/// A read that a reader thread does.
+pub(super) type Job = Box<dyn FnOnce(&Shared) + Send>;
+
+/// Why writes stop.
+pub(super) enum Stop {
+    /// The database has to be opened again.
+    Broken,
+    /// The same, and until then it is open what the logs of these guilds hold.
+    Unsettled(Vec<GuildId>),
+}
+
+pub(super) struct Shared {
+    /// The data directory.
+    pub(super) dir: PathBuf,
+    pub(super) mode: PersistMode,
+    pub(super) min_free_bytes: AtomicU64,
+    pub(super) queue: Queue<Request>,
+    pub(super) reads: Queue<Job>,
+    pub(super) counters: Arc<Counters>,
+    /// None while it is opened again, and once it is closed.
+    disk: RwLock<Option<Disk>>,
+    broken: AtomicBool,
+    short: AtomicBool,
+    unsettled: Mutex<HashSet<GuildId>>,
+    sizes: Mutex<DirectorySizes>,
+    #[cfg(test)]
+    pub(super) fault: Mutex<Option<super::tests::Fault>>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        disk: Disk,
+        sizes: DirectorySizes,
+        settings: super::StoreSettings,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            dir: settings.dir,
+            mode: if settings.sync {
+                PersistMode::SyncData
+            } else {
+                PersistMode::Buffer
+            },
+            min_free_bytes: AtomicU64::new(settings.min_free_bytes),
+            queue: Queue::new(super::QUEUE_REQUESTS, super::QUEUE_BYTES),
+            reads: Queue::new(super::QUEUE_READS, usize::MAX),
+            counters,
+            disk: RwLock::new(Some(disk)),
+            broken: AtomicBool::new(false),
+            short: AtomicBool::new(false),
+            unsettled: Mutex::default(),
+            sizes: Mutex::new(sizes),
+            #[cfg(test)]
+            fault: Mutex::default(),
+        }
+    }
+
+    pub(super) fn disk(&self) -> RwLockReadGuard<'_, Option<Disk>> {
+        self.disk.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn disk_mut(&self) -> RwLockWriteGuard<'_, Option<Disk>> {
+        self.disk.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sizes(&self) -> DirectorySizes {
+        *self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_sizes(&self, sizes: DirectorySizes) {
+        *self.sizes.lock().unwrap_or_else(PoisonError::into_inner) = sizes;
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_short(&self, short: bool) {
+        self.short.store(short, Ordering::Release);
+    }
+
+    pub(super) fn accepts_writes(&self) -> bool {
+        !self.is_broken() && !self.short.load(Ordering::Acquire)
+    }
+
+    /// Why writes are refused.
+    pub(super) fn refusal(&self) -> String {
+        let why = if self.short.load(Ordering::Acquire) {
+            "little disk space is left"
+        } else if self.is_broken() {
+            "the store is being repaired"
+        } else {
+            "the store is closed"
+        };
+        why.to_owned()
+    }
+
+    pub(super) fn stop(&self, why: Stop) {
+        if let Stop::Unsettled(guilds) = why {
+            let unsettled = self.unsettled.lock();
+            unsettled
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(guilds);
+        }
+        self.broken.store(true, Ordering::Release);
+    }
+
+    pub(super) fn healed(&self) {
+        let unsettled = self.unsettled.lock();
+        unsettled.unwrap_or_else(PoisonError::into_inner).clear();
+        self.broken.store(false, Ordering::Release);
+    }
+
+    /// Whether it is open what a guild's log holds.
+    fn is_unsettled(&self, guild: GuildId) -> bool {
+        self.is_broken() && {
+            let unsettled = self.unsettled.lock();
+            unsettled
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(&guild)
+        }
+    }
+
+    /// Hands a request to the writer, or tells at once why not.
+    pub(super) fn ask(&self, request: Request, bytes: usize) -> Result<(), String> {
+        if !self.accepts_writes() {
+            self.counters.store_refused.inc();
+            return Err(self.refusal());
+        }
+        match self.queue.push(request, bytes) {
+            Ok(length) => {
+                self.counters.store_queue.set(length as i64);
+                Ok(())
+            }
+            Err(error) => {
+                self.counters.store_refused.inc();
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// Has a reader thread read something of a guild.
+    pub(super) fn read<T: Send + 'static>(
+        &self,
+        guild: Option<GuildId>,
+        read: impl FnOnce(&Disk) -> Result<T, JournalError> + Send + 'static,
+    ) -> JournalFuture<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |shared| {
+            // Under the lock of the database: it is not opened again between the two.
+            let disk = shared.disk();
+            let result = if guild.is_some_and(|guild| shared.is_unsettled(guild)) {
+                Err("the last commit is not settled yet")
+            } else {
+                disk.as_ref().ok_or("the store is not open")
+            };
+            let result = match result {
+                Ok(disk) => read(disk),
+                Err(why) => Err(JournalError::Unavailable(why.to_owned())),
+            };
+            // Whoever asked may be gone.
+            drop(answer.send(result));
+        });
+        let queued = self.reads.push(job, 0);
+        Box::pin(async move {
+            queued.map_err(|error: NotQueued| JournalError::Unavailable(error.to_string()))?;
+            let gone = |_| JournalError::Unavailable("the read was not answered".to_owned());
+            answered.await.map_err(gone)?
+        })
+    }
+
+    /// Does a commit; tests make it fail before or after.
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self)] // the tests' one looks there
+    pub(super) fn inject<T>(&self, commit: impl FnOnce() -> fjall::Result<T>) -> fjall::Result<T> {
+        commit()
+    }
+
+    #[cfg(test)]
+    pub(super) fn inject<T>(&self, commit: impl FnOnce() -> fjall::Result<T>) -> fjall::Result<T> {
+        use super::tests::Fault;
+        let fault = self.fault.lock().unwrap().take();
+        let failed = || fjall::Error::Io(std::io::Error::other("made to fail"));
+        match fault {
+            None => commit(),
+            Some(Fault::Before) => Err(failed()),
+            Some(Fault::After) => commit().and(Err(failed())),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The one thread that writes: it takes what waits, commits it as one batch, and answers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fjall::PersistMode;
+use tokio::sync::oneshot;
+
+use super::change::Change;
+use super::disk::{DirLock, Disk};
+use super::draft::{Draft, LastPositions};
+use super::keys;
+use super::shared::{Shared, Stop};
+use super::space::Space;
+use crate::directory::DirectoryError;
+use crate::journal::{JournalError, Snapshot};
+use crate::protocol::{GuildId, Position};
+
+/// Most requests of one commit; more would make those that wait for it wait long.
+const MAX_BATCH: usize = 4_096;
+/// Most bytes of one commit, but for one larger request.
+const MAX_BATCH_BYTES: usize = 8 << 20;
+/// How often a store that refuses writes is tried again.
+const HEAL_EVERY: Duration = Duration::from_millis(500);
+/// Records forgotten in one commit.
+const FORGET_BATCH: usize = 8_192;
+
+type Answer<T, E = JournalError> = oneshot::Sender<Result<T, E>>;
+
+/// What the writer is asked for.
+pub(super) enum Request {
+    Append {
+        guild: GuildId,
+        expected: Position,
+        records: Vec<Bytes>,
+        answer: Answer<Position>,
+    },
+    Remove {
+        guild: GuildId,
+        answer: Answer<()>,
+    },
+    PutSnapshot {
+        guild: GuildId,
+        snapshot: Snapshot,
+        answer: Answer<()>,
+    },
+    Change {
+        change: Change,
+        answer: Answer<(), DirectoryError>,
+    },
+}
+
+/// A request that was worked on, and what to answer once its commit is done.
+enum Pending {
+    Append(Answer<Position>, Result<Position, JournalError>),
+    Unit(Answer<()>, Result<(), JournalError>),
+    Change(Answer<(), DirectoryError>, Result<(), DirectoryError>),
+}
+
+// Whoever asked may be gone by now: answers are sent without looking.
+impl Pending {
+    fn settle(self) {
+        match self {
+            Self::Append(answer, result) => drop(answer.send(result)),
+            Self::Unit(answer, result) => drop(answer.send(result)),
+            Self::Change(answer, result) => drop(answer.send(result)),
+        }
+    }
+
+    /// The commit failed: `error` is for those that would have been written.
+    fn fail(self, error: &JournalError) {
+        // What would have changed nothing was judged by what is void now.
+        let nothing = || JournalError::Unavailable("a commit of the store failed".to_owned());
+        match self {
+            Self::Append(answer, Ok(_)) => drop(answer.send(Err(error.clone()))),
+            Self::Unit(answer, Ok(())) => drop(answer.send(Err(error.clone()))),
+            Self::Append(answer, Err(_)) => drop(answer.send(Err(nothing()))),
+            Self::Unit(answer, Err(_)) => drop(answer.send(Err(nothing()))),
+            Self::Change(answer, _) => {
+                drop(answer.send(Err(DirectoryError::Unavailable(error.to_string()))));
+            }
+        }
+    }
+}
+
+impl Request {
+    fn refuse(self, why: &str) {
+        let error = JournalError::Unavailable(why.to_owned());
+        match self {
+            Self::Append { answer, .. } => drop(answer.send(Err(error))),
+            Self::Remove { answer, .. } | Self::PutSnapshot { answer, .. } => {
+                drop(answer.send(Err(error)));
+            }
+            Self::Change { answer, .. } => {
+                drop(answer.send(Err(DirectoryError::Unavailable(why.to_owned()))));
+            }
+        }
+    }
+}
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) lock: DirLock,
+    pub(super) space: Space,
+    pub(super) last: LastPositions,
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty, then closes the database.
+    pub(super) fn run(mut self) {
+        let mut requests = Vec::new();
+        loop {
+            let patience = (!self.shared.accepts_writes()).then_some(HEAL_EVERY);
+            let queue = &self.shared.queue;
+            let open = queue.drain(&mut requests, MAX_BATCH, MAX_BATCH_BYTES, patience);
+            let counters = &self.shared.counters;
+            counters.store_queue.set(queue.len() as i64);
+            if !open {
+                break;
+            }
+            let worked = catch_unwind(AssertUnwindSafe(|| {
+                self.look_after();
+                self.serve(std::mem::take(&mut requests));
+            }));
+            if worked.is_err() {
+                // Whoever waits is told by the drop of the answer that it is unknown.
+                self.shared.stop(Stop::Broken);
+            }
+        }
+        self.close();
+    }
+
+    fn close(self) {
+        let mut disk = self.shared.disk_mut();
+        if let Some(disk) = disk.take()
+            && let Err(error) = disk.db.persist(PersistMode::SyncAll)
+        {
+            tracing::error!(%error, "the store cannot be synced at its close");
+        }
+        drop(disk);
+        drop(self.lock);
+    }
+
+    /// Looks at the free space, and opens a broken store again once there is some.
+    fn look_after(&mut self) {
+        let least = self.shared.min_free_bytes.load(Ordering::Relaxed);
+        let short = self.space.is_short(least);
+        self.shared.set_short(short);
+        if short || !self.shared.is_broken() {
+            return;
+        }
+        let mut slot = self.shared.disk_mut();
+        // The old one holds the database's own lock.
+        *slot = None;
+        let opened = Disk::open(&self.shared.dir).and_then(|disk| {
+            let sizes = disk.sizes()?;
+            Ok((disk, sizes))
+        });
+        match opened {
+            Ok((disk, sizes)) => {
+                *slot = Some(disk);
+                drop(slot);
+                self.last.clear();
+                self.shared.set_sizes(sizes);
+                self.shared.healed();
+                tracing::info!("the store was opened again, writes are taken");
+            }
+            Err(error) => tracing::error!(%error, "the store cannot be opened again"),
+        }
+    }
+
+    fn serve(&mut self, requests: Vec<Request>) {
+        let mut run = Vec::with_capacity(requests.len());
+        for request in requests {
+            if let Request::Remove { guild, answer } = request {
+                self.commit(std::mem::take(&mut run));
+                let removed = self.remove(guild);
+                Pending::Unit(answer, removed).settle();
+            } else {
+                run.push(request);
+            }
+        }
+        self.commit(run);
+    }
+
+    fn commit(&mut self, requests: Vec<Request>) {
+        if requests.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let disk = shared.disk();
+        let Some(disk) = disk.as_ref().filter(|_| shared.accepts_writes()) else {
+            shared.counters.store_refused.inc_by(requests.len() as u64);
+            let why = shared.refusal();
+            requests
+                .into_iter()
+                .for_each(|request| request.refuse(&why));
+            return;
+        };
+        let mut draft = Draft::new(disk, shared.sizes());
+        let mut pending = Vec::with_capacity(requests.len());
+        for request in requests {
+            pending.push(match request {
+                Request::Append {
+                    guild,
+                    expected,
+                    records,
+                    answer,
+                } => {
+                    let result = draft.append(&mut self.last, guild, expected, records);
+                    Pending::Append(answer, result)
+                }
+                Request::PutSnapshot {
+                    guild,
+                    snapshot,
+                    answer,
+                } => Pending::Unit(answer, draft.put_snapshot(guild, snapshot)),
+                Request::Change { change, answer } => {
+                    Pending::Change(answer, change.make(&mut draft))
+                }
+                Request::Remove { .. } => unreachable!("removals have commits of their own"),
+            });
+        }
+        let records = draft.records() as u64;
+        let guilds: Vec<GuildId> = draft.guilds().collect();
+        let start = Instant::now();
+        let committed = shared.inject(|| draft.commit(shared.mode));
+        match committed {
+            Ok((positions, sizes)) => {
+                let counters = &shared.counters;
+                counters.store_commit_seconds.observe(start.elapsed());
+                counters.store_commits.inc();
+                counters.store_records.inc_by(records);
+                for (guild, position) in positions {
+                    self.last.set(guild, position);
+                }
+                shared.set_sizes(sizes);
+                pending.into_iter().for_each(Pending::settle);
+            }
+            Err(error) => {
+                let failure = self.failed(&error, guilds);
+                pending
+                    .into_iter()
+                    .for_each(|pending| pending.fail(&failure));
+            }
+        }
+    }
+
+    /// Notes that a commit failed, and tells what its callers are to know.
+    fn failed(&mut self, error: &fjall::Error, guilds: Vec<GuildId>) -> JournalError {
+        tracing::error!(%error, "a commit of the store failed, writes are refused");
+        self.last.clear();
+        if matches!(error, fjall::Error::Poisoned) {
+            self.shared.stop(Stop::Broken);
+            return JournalError::Unavailable(error.to_string());
+        }
+        // Opening the database again decides whether this commit is in the log.
+        self.shared.stop(Stop::Unsettled(guilds));
+        JournalError::Ambiguous(error.to_string())
+    }
+
+    /// Forgets a guild, its newest records first: what an interruption leaves has no gap.
+    fn remove(&mut self, guild: GuildId) -> Result<(), JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let disk = shared.disk();
+        let Some(disk) = disk.as_ref().filter(|_| shared.accepts_writes()) else {
+            shared.counters.store_refused.inc();
+            return Err(JournalError::Unavailable(shared.refusal()));
+        };
+        let mut last = self.last.find(disk, guild)?;
+        loop {
+            let mut batch = disk.db.batch().durability(Some(shared.mode));
+            batch.remove(&disk.snapshots, guild.get().to_be_bytes());
+            for _ in 0..FORGET_BATCH.min(last as usize) {
+                batch.remove(&disk.records, keys::record(guild, last));
+                last -= 1;
+            }
+            if let Err(error) = shared.inject(|| batch.commit()) {
+                return Err(self.failed(&error, vec![guild]));
+            }
+            self.last.set(guild, last);
+            if last == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
