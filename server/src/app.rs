@@ -2,6 +2,7 @@
 
 mod demo;
 mod listener;
+mod storage;
 mod views;
 
 use std::future::Future;
@@ -15,21 +16,21 @@ use actix_server::ServerHandle;
 
 pub use demo::Demo;
 
+use storage::Storage;
+
 use crate::admin;
 use crate::api;
 use crate::auth::rate_limit::{Quota, UpgradeGate, UpgradeSettings};
 use crate::auth::tokens::TokenSigner;
 use crate::config::{Config, PublicUrl};
 use crate::counters::Counters;
-use crate::directory::Directory;
-use crate::directory::memory::MemoryDirectory;
 use crate::fanout::mail::HubLinks;
 use crate::fanout::outbox::OutboxBounds;
 use crate::guild::actor::GuildTools;
 use crate::guild::executors::Executors;
 use crate::guild::registry::Registry;
 use crate::guild::router::Router;
-use crate::journal::MemoryJournal;
+use crate::journal::Journal;
 use crate::placement::{Member, Overrides, Placement, PlacementHandle, Ring, RingSettings};
 use crate::protocol::ids::SnowflakeSource;
 use crate::protocol::{GuildId, UserId};
@@ -39,10 +40,6 @@ use crate::session::settings::GatewaySettings;
 use crate::session::shared::SessionShared;
 use crate::supervision::mail::MailBounds;
 
-/// File of the guilds' logs in the data directory.
-const JOURNAL_FILE: &str = "journal";
-/// File of the directory in the data directory.
-const DIRECTORY_FILE: &str = "directory";
 /// How long a socket may take nothing of what is written to it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a client may take to answer a close frame.
@@ -86,8 +83,7 @@ pub struct App {
     main: TcpListener,
     admin: TcpListener,
     public: PublicUrl,
-    journal: MemoryJournal,
-    directory: Arc<MemoryDirectory>,
+    storage: Storage,
     ids: Arc<SnowflakeSource>,
     tokens: TokenSigner,
     admin_token: crate::config::Secret,
@@ -126,16 +122,18 @@ impl App {
         let admin_token = config
             .admin_token()
             .map_err(|error| StartError::Secret(error.to_string()))?;
-        let path = dir.join(JOURNAL_FILE);
-        let journal = MemoryJournal::load(&path).map_err(|error| data_error(&path, &error))?;
-        let path = dir.join(DIRECTORY_FILE);
-        let directory =
-            Arc::new(MemoryDirectory::load(&path).map_err(|error| data_error(&path, &error))?);
         let counters = Arc::new(Counters::default());
+        let storage = Storage::open(&config.store, &counters)?;
         let ids = Arc::new(SnowflakeSource::new(config.node.number));
         let links = WorkerLinks::default();
         let placement = PlacementHandle::new(placement_of(&config)?);
-        let registry = registry_of(&config, &journal, &ids, &links.guild_side, &counters);
+        let registry = registry_of(
+            &config,
+            &storage.journal,
+            &ids,
+            &links.guild_side,
+            &counters,
+        );
         let router = Router::new(
             placement.clone(),
             config.node.name.clone(),
@@ -144,7 +142,7 @@ impl App {
         );
         let shared = SessionShared {
             router: router.clone(),
-            directory: Arc::clone(&directory) as Arc<dyn Directory>,
+            directory: Arc::clone(&storage.directory),
             tokens: Arc::new(tokens.clone()),
             links,
             settings: Arc::new(gateway_settings(&config, &public)),
@@ -157,8 +155,7 @@ impl App {
             main,
             admin,
             public,
-            journal,
-            directory,
+            storage,
             ids,
             tokens,
             admin_token,
@@ -196,7 +193,7 @@ impl App {
     }
 
     /// Serves until `stop` is done, then drains: clients are asked to resume elsewhere, open
-    /// requests finish, and what is kept is written. The demo is what the chat page may show.
+    /// requests finish, and the store is closed. The demo is what the chat page may show.
     pub async fn run(
         self,
         demo: Option<Demo>,
@@ -204,7 +201,7 @@ impl App {
     ) -> Result<(), StartError> {
         let rooms = api::Rooms {
             router: self.router.clone(),
-            directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
+            directory: Arc::clone(&self.storage.directory),
             ids: Arc::clone(&self.ids),
             tokens: self.tokens.clone(),
             sessions: Arc::new(JoinNotices(self.shared.links.guild_side.clone())),
@@ -235,7 +232,7 @@ impl App {
             admin::Admin {
                 view: Arc::new(view),
                 guilds: Arc::new(self.router),
-                directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
+                directory: Arc::clone(&self.storage.directory),
                 ids: self.ids,
                 tokens: self.tokens,
                 joined: joined_closure(self.shared.links.guild_side.clone()),
@@ -259,7 +256,8 @@ impl App {
         // Both have ended; how they ended was logged by them.
         let _ = (main.await, admin.await);
         self.registry.executors().stop();
-        keep(&self.config.store.dir, &self.journal, &self.directory)
+        self.storage.close();
+        Ok(())
     }
 }
 
@@ -278,22 +276,6 @@ async fn drain(shared: &SessionShared, main: &ServerHandle, config: &Config) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     main.stop(true).await;
-}
-
-/// Writes what has to be there at the next start.
-fn keep(
-    dir: &Path,
-    journal: &MemoryJournal,
-    directory: &MemoryDirectory,
-) -> Result<(), StartError> {
-    let path = dir.join(JOURNAL_FILE);
-    journal
-        .save(&path)
-        .map_err(|error| data_error(&path, &error))?;
-    let path = dir.join(DIRECTORY_FILE);
-    directory
-        .save(&path)
-        .map_err(|error| data_error(&path, &error))
 }
 
 /// Tells live sessions of new memberships.
@@ -365,13 +347,13 @@ fn placement_of(config: &Config) -> Result<Placement, StartError> {
 
 fn registry_of(
     config: &Config,
-    journal: &MemoryJournal,
+    journal: &Arc<dyn Journal>,
     ids: &Arc<SnowflakeSource>,
     hubs: &HubLinks,
     counters: &Arc<Counters>,
 ) -> Registry {
     let tools = GuildTools {
-        journal: Arc::new(journal.clone()),
+        journal: Arc::clone(journal),
         ids: Arc::clone(ids),
         hubs: hubs.clone(),
         node: config.node.name.as_str().into(),

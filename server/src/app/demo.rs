@@ -1,5 +1,7 @@
 //! What `guildhall dev` offers: a guild with #general, a bot and two users.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{App, StartError, data_error};
 use crate::clock;
-use crate::directory::Directory;
 use crate::guild::command::{Caller, ChannelEdit, Command, NewChannel, NewGuild, Request};
 use crate::protocol::objects::{ChannelType, User};
 use crate::protocol::{ChannelId, GuildId, UserId};
@@ -59,19 +60,18 @@ struct Ids {
     signed_at: u64,
 }
 
-/// Makes the demo or finds it.
+/// Makes the demo or finds it. Its ids are kept before anything of it is made: a start that is
+/// killed at any moment is taken up by the next one with the same ids.
 pub(super) async fn prepare(app: &App) -> Result<Demo, StartError> {
     let path = app.config.store.dir.join(FILE);
     let ids = match read(&path)? {
-        // The file is written last; without the guild it tells of a data directory gone wrong.
-        Some(ids) if app.directory.is_member(ids.users[0], ids.guild) => ids,
-        _ => {
-            let ids = make(app).await?;
-            let text = serde_json::to_string(&ids).expect("ids serialize to JSON");
-            std::fs::write(&path, text).map_err(|error| data_error(&path, &error))?;
-            ids
-        }
+        Some(ids) if is_gone(app, &ids).await? => fresh(app, &path)?,
+        Some(ids) => ids,
+        None => fresh(app, &path)?,
     };
+    if !is_made(app, &ids).await? {
+        make(app, &ids).await?;
+    }
     let sign = |user: UserId, bot| app.tokens.sign(user.get(), bot, ids.signed_at);
     Ok(Demo {
         api: app.public_url().api(),
@@ -90,12 +90,26 @@ fn read(path: &Path) -> Result<Option<Ids>, StartError> {
         Ok(text) => serde_json::from_str(&text)
             .map(Some)
             .map_err(|error| data_error(path, &error)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(data_error(path, &error)),
     }
 }
 
-async fn make(app: &App) -> Result<Ids, StartError> {
+/// Whether the guild was made: it then has records, be it that it was deleted.
+async fn is_made(app: &App, ids: &Ids) -> Result<bool, StartError> {
+    let last = app.storage.journal.last_position(ids.guild).await;
+    let last = last.map_err(|error| StartError::Demo(error.to_string()))?;
+    Ok(last > 0)
+}
+
+/// Whether the guild was made and deleted since. Members are noted before a guild is made.
+async fn is_gone(app: &App, ids: &Ids) -> Result<bool, StartError> {
+    let member = app.storage.directory.is_member(ids.users[0], ids.guild);
+    Ok(!member && is_made(app, ids).await?)
+}
+
+/// Chooses ids and keeps them.
+fn fresh(app: &App, path: &Path) -> Result<Ids, StartError> {
     let now_ms = clock::unix_ms();
     let ids = Ids {
         guild: GuildId::new(app.ids.next(now_ms)),
@@ -107,6 +121,26 @@ async fn make(app: &App) -> Result<Ids, StartError> {
         ],
         signed_at: now_ms / 1_000,
     };
+    let text = serde_json::to_string(&ids).expect("ids serialize to JSON");
+    write(path, &text).map_err(|error| data_error(path, &error))?;
+    Ok(ids)
+}
+
+/// Puts a file in its place as a whole, on the disk.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let temporary = path.with_extension("json.new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Makes accounts and guild, or what of them is not there yet.
+async fn make(app: &App, ids: &Ids) -> Result<(), StartError> {
     let account = |id, name: &str, bot| Arc::new(User::new(id, name, bot));
     let alice = account(ids.users[0], "alice", false);
     let others = vec![
@@ -114,7 +148,7 @@ async fn make(app: &App) -> Result<Ids, StartError> {
         account(ids.bot, "demo-bot", true),
     ];
     let failed = |error: &dyn std::fmt::Display| StartError::Demo(error.to_string());
-    let directory = &app.directory;
+    let directory = &app.storage.directory;
     for user in others.iter().chain([&alice]) {
         directory
             .put_user(Arc::clone(user))
@@ -154,5 +188,5 @@ async fn make(app: &App) -> Result<Ids, StartError> {
         .ask(ids.guild, request)
         .await
         .map_err(|error| failed(&error))?;
-    Ok(ids)
+    Ok(())
 }

@@ -1,6 +1,4 @@
-//! The directory in memory, kept across a clean stop and start in one file.
-
-mod file;
+//! The directory in memory: for tests and for what need not survive.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,8 +10,6 @@ use super::{Directory, DirectoryError, DirectoryFuture, DirectorySizes};
 use crate::protocol::limits::MAX_GUILDS_PER_USER;
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
-
-pub use file::FileError;
 
 /// A [`Directory`] on concurrent maps.
 ///

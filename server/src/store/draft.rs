@@ -130,13 +130,13 @@ impl<'d> Draft<'d> {
         make: impl FnOnce(&mut Self) -> Result<(), DirectoryError>,
     ) -> Result<(), DirectoryError> {
         self.staged_sizes = self.sizes;
-        let made = make(self);
+        let result = make(self);
         let staged = std::mem::take(&mut self.staged);
-        if made.is_ok() {
+        if result.is_ok() {
             self.changes.extend(staged);
             self.sizes = self.staged_sizes;
         }
-        made
+        result
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, DirectoryError> {

@@ -139,6 +139,11 @@ impl Shared {
         }
     }
 
+    pub(super) fn note_queue(&self, length: usize) {
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        self.counters.store_queue.set(length);
+    }
+
     /// Hands a request to the writer, or tells at once why not.
     pub(super) fn ask(&self, request: Request, bytes: usize) -> Result<(), String> {
         if !self.accepts_writes() {
@@ -147,7 +152,7 @@ impl Shared {
         }
         match self.queue.push(request, bytes) {
             Ok(length) => {
-                self.counters.store_queue.set(length as i64);
+                self.note_queue(length);
                 Ok(())
             }
             Err(error) => {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::clock;
+
 /// Shortest time between two looks.
 const EVERY: Duration = Duration::from_millis(100);
 
@@ -28,7 +30,7 @@ impl Space {
         if self.looked.is_some_and(|at| at.elapsed() < EVERY) {
             return self.short;
         }
-        self.looked = Some(Instant::now());
+        self.looked = Some(clock::now());
         // Not being told is no reason to stop: a full disk shows at the next commit.
         let Some(free) = free_bytes(&self.dir) else {
             return self.short;

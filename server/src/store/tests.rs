@@ -230,6 +230,7 @@ fn what_a_kill_during_the_making_leaves_does_not_matter() {
 
 /// Holds the writer in a commit, has `make` queue writes, lets the writer go on, and waits for
 /// what it answers.
+#[allow(clippy::await_holding_lock)] // it is the writer's thread that waits for it
 async fn in_one_commit<F: Future>(store: &Store, make: impl FnOnce() -> Vec<F>) -> Vec<F::Output> {
     let held = store.shared.disk_mut();
     let journal = store.journal();

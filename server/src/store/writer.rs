@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fjall::PersistMode;
@@ -15,6 +15,7 @@ use super::draft::{Draft, LastPositions};
 use super::keys;
 use super::shared::{Shared, Stop};
 use super::space::Space;
+use crate::clock;
 use crate::directory::DirectoryError;
 use crate::journal::{JournalError, Snapshot};
 use crate::protocol::{GuildId, Position};
@@ -116,8 +117,7 @@ impl Writer {
             let patience = (!self.shared.accepts_writes()).then_some(HEAL_EVERY);
             let queue = &self.shared.queue;
             let open = queue.drain(&mut requests, MAX_BATCH, MAX_BATCH_BYTES, patience);
-            let counters = &self.shared.counters;
-            counters.store_queue.set(queue.len() as i64);
+            self.shared.note_queue(queue.len());
             if !open {
                 break;
             }
@@ -195,9 +195,9 @@ impl Writer {
         let Some(disk) = disk.as_ref().filter(|_| shared.accepts_writes()) else {
             shared.counters.store_refused.inc_by(requests.len() as u64);
             let why = shared.refusal();
-            requests
-                .into_iter()
-                .for_each(|request| request.refuse(&why));
+            for request in requests {
+                request.refuse(&why);
+            }
             return;
         };
         let mut draft = Draft::new(disk, shared.sizes());
@@ -226,7 +226,7 @@ impl Writer {
         }
         let records = draft.records() as u64;
         let guilds: Vec<GuildId> = draft.guilds().collect();
-        let start = Instant::now();
+        let start = clock::now();
         let committed = shared.inject(|| draft.commit(shared.mode));
         match committed {
             Ok((positions, sizes)) => {
@@ -242,9 +242,9 @@ impl Writer {
             }
             Err(error) => {
                 let failure = self.failed(&error, guilds);
-                pending
-                    .into_iter()
-                    .for_each(|pending| pending.fail(&failure));
+                for pending in pending {
+                    pending.fail(&failure);
+                }
             }
         }
     }
