@@ -100,6 +100,9 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
                             .get(guilds::show)
                             .delete(provision::delete),
                     )
+                    .service(at("/guilds/{id}/restart").post(guilds::restart))
+                    .service(at("/guilds/{id}/revive").post(guilds::revive))
+                    .configure(faults)
                     .service(at("/sessions/{id}").get(sessions::show))
                     .service(at("/users").post(users::create))
                     .service(at(live::PATH).get(live::live))
@@ -118,6 +121,20 @@ pub fn on_connect(connection: &dyn Any, _: &mut Extensions) {
         tracing::warn!(%error, "an admin connection stays without a time-out");
     }
 }
+
+/// `POST /faults`: sets a fault, in builds for tests alone.
+#[cfg(feature = "fault-points")]
+fn faults(cfg: &mut web::ServiceConfig) {
+    use crate::supervision::faults::{Fault, set};
+    async fn post(fault: web::Json<Fault>) -> actix_web::HttpResponse {
+        set(fault.into_inner());
+        actix_web::HttpResponse::NoContent().finish()
+    }
+    cfg.service(at("/faults").post(post));
+}
+
+#[cfg(not(feature = "fault-points"))]
+fn faults(_: &mut web::ServiceConfig) {}
 
 fn at(path: &str) -> Resource {
     web::resource(path).default_service(web::to(method_not_allowed))

@@ -26,7 +26,8 @@ use crate::config::{Config, PublicUrl};
 use crate::counters::Counters;
 use crate::fanout::mail::HubLinks;
 use crate::fanout::outbox::OutboxBounds;
-use crate::guild::actor::GuildTools;
+use crate::guild::actor::{GuildSettings, GuildTools};
+use crate::guild::core::CoreSettings;
 use crate::guild::executors::Executors;
 use crate::guild::registry::Registry;
 use crate::guild::router::Router;
@@ -38,6 +39,7 @@ use crate::session::core::Patience;
 use crate::session::links::{HubMail, WorkerLinks};
 use crate::session::settings::GatewaySettings;
 use crate::session::shared::SessionShared;
+use crate::supervision::budget::BudgetSettings;
 use crate::supervision::mail::MailBounds;
 
 /// How long a socket may take nothing of what is written to it.
@@ -358,12 +360,30 @@ fn registry_of(
         hubs: hubs.clone(),
         node: config.node.name.as_str().into(),
         counters: Arc::clone(counters),
+        settings: Arc::new(guild_settings(config)),
     };
     let bounds = MailBounds {
         count: config.guild.mailbox_max_requests,
         bytes: config.guild.mailbox_max_bytes,
     };
     Registry::new(Executors::start(config.node.executors), tools, bounds)
+}
+
+fn guild_settings(config: &Config) -> GuildSettings {
+    let guild = &config.guild;
+    GuildSettings {
+        core: CoreSettings {
+            max_messages: guild.recent_max_messages,
+            max_message_bytes: guild.recent_max_bytes,
+            ..CoreSettings::default()
+        },
+        budget: BudgetSettings {
+            restarts: guild.restarts_max,
+            window: Duration::from_secs(guild.restarts_window_s),
+        },
+        passivate_after: Duration::from_secs(guild.passivate_after_s),
+        ..GuildSettings::default()
+    }
 }
 
 fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySettings {

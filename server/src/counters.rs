@@ -61,6 +61,8 @@ pub struct Counters {
     pub guilds_running: Gauge,
     /// Guild actors started again after a panic.
     pub guild_restarts: Counter,
+    /// Hubs started again after a panic.
+    pub hub_restarts: Counter,
     /// Requests to guilds by outcome.
     pub guild_requests: Split<RequestOutcome, Counter>,
     /// Requests not taken because a guild's mailbox was full.

@@ -1,3 +1,7 @@
 //! Keeping actors in bounds and alive.
 
+pub mod budget;
+#[cfg(any(test, feature = "fault-points"))]
+pub mod faults;
+pub mod guarded;
 pub mod mail;

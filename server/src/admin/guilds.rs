@@ -3,15 +3,18 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::web;
 use serde::{Deserialize, Serialize};
+use serde_json::json as object;
 use serde_json::value::RawValue;
 
 use super::Admin;
-use super::answer::{Answer, bad_request, ok};
+use super::answer::{Answer, bad_request, json, ok};
 use super::load::{DEFAULT_WINDOW, MAX_WINDOW, Measured, measure};
 use super::view::{ExecutorInfo, GuildInfo};
 use crate::guild::command::{Caller, Command, Reply, Request};
+use crate::guild::stats::Health;
 use crate::protocol::{ApiError, GuildId};
 
 /// Guilds listed where no limit is asked for.
@@ -131,6 +134,35 @@ pub(super) async fn show(admin: web::Data<Admin>, path: web::Path<String>) -> An
         running: admin.view.guild(id),
         guild,
     }))
+}
+
+/// Has a running guild load its state from the journal anew.
+pub(super) async fn restart(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let id = running(&admin, &path)?.id;
+    restart_guild(&admin, id)
+}
+
+/// As [`restart`], for a guild that does not serve any more.
+pub(super) async fn revive(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
+    let guild = running(&admin, &path)?;
+    if guild.state == Health::Serving.name() {
+        return Err(bad_request(
+            "the guild serves; POST …/restart loads it anew".to_owned(),
+        ));
+    }
+    restart_guild(&admin, guild.id)
+}
+
+fn running(admin: &Admin, id: &str) -> Result<GuildInfo, ApiError> {
+    let id: GuildId = id.parse().map_err(|_| ApiError::UNKNOWN_GUILD)?;
+    admin.view.guild(id).ok_or(ApiError::UNKNOWN_GUILD)
+}
+
+fn restart_guild(admin: &Admin, id: GuildId) -> Answer {
+    if !admin.guilds.restart(id) {
+        return Err(ApiError::UNAVAILABLE.into());
+    }
+    Ok(json(StatusCode::ACCEPTED, &object!({ "id": id })))
 }
 
 #[derive(Serialize)]

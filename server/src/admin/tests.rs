@@ -34,6 +34,8 @@ impl FakeNode {
             id: GuildId::new(id),
             executor: 0,
             started_ms: 1,
+            state: "serving",
+            restarts: 0,
             position: 7,
             sessions: 10 - id,
             hubs: 1,
@@ -110,6 +112,7 @@ impl View for FakeNode {
 struct FakeGuilds {
     made: Mutex<Vec<(GuildId, String)>>,
     refuse: Mutex<Option<ApiError>>,
+    restarted: Mutex<Vec<GuildId>>,
 }
 
 impl AskGuild for FakeGuilds {
@@ -142,6 +145,11 @@ impl AskGuild for FakeGuilds {
             (command, Some(_)) => panic!("unexpected {command:?}"),
         };
         Box::pin(async move { outcome })
+    }
+
+    fn restart(&self, guild: GuildId) -> bool {
+        self.restarted.lock().unwrap().push(guild);
+        true
     }
 }
 
@@ -369,6 +377,18 @@ async fn guilds_are_listed_by_what_was_asked_for() {
     assert_eq!(body["executors"][0]["guilds"], 2);
     assert_eq!(body["executors"][0]["busiest_guild"], "2");
     assert!(body["executors"][0]["load"].as_f64().unwrap() > 0.0);
+}
+
+#[actix_web::test]
+async fn a_running_guild_can_be_restarted_and_a_serving_one_needs_no_reviving() {
+    let house = House::new();
+    let post = async |path| house.call(Method::POST, path, None).await;
+    assert_eq!(post("/admin/v1/guilds/1/restart").await.0, 202);
+    assert_eq!(post("/admin/v1/guilds/1/revive").await.0, 400);
+    assert_eq!(post("/admin/v1/guilds/999/restart").await.0, 404);
+    assert_eq!(post("/admin/v1/guilds/x/revive").await.0, 404);
+    let restarted = house.guilds.restarted.lock().unwrap();
+    assert_eq!(*restarted, [GuildId::new(1)]);
 }
 
 #[actix_web::test]

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use serde::Serialize;
 
 use crate::counters::{Label, SessionState};
+use crate::guild::actor::GuildMail;
 use crate::guild::command::{Outcome, Request};
 use crate::guild::router::Router;
 use crate::placement::{NodeName, PlacementHandle};
@@ -37,12 +38,19 @@ pub trait View: Send + Sync + 'static {
 pub trait AskGuild: Send + Sync + 'static {
     /// See [`Router::ask`].
     fn ask(&self, guild: GuildId, request: Request) -> ViewFuture<Outcome>;
+    /// Has a guild load its state from the journal anew, out of quarantine where it is there; false
+    /// where it lives on another node.
+    fn restart(&self, guild: GuildId) -> bool;
 }
 
 impl AskGuild for Router {
     fn ask(&self, guild: GuildId, request: Request) -> ViewFuture<Outcome> {
         let router = self.clone();
         Box::pin(async move { Self::ask(&router, guild, request).await })
+    }
+
+    fn restart(&self, guild: GuildId) -> bool {
+        self.post(guild, GuildMail::Restart).is_ok()
     }
 }
 
@@ -103,6 +111,10 @@ pub struct GuildInfo {
     pub executor: usize,
     /// When its actor was started, in milliseconds since the Unix epoch.
     pub started_ms: u64,
+    /// `loading`, `serving`, `failed` (its journal cannot be read) or `quarantined`.
+    pub state: &'static str,
+    /// Restarts after a panic.
+    pub restarts: u64,
     /// Position of the last acknowledged record.
     pub position: u64,
     /// Attached sessions.

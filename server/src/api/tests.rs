@@ -62,6 +62,7 @@ fn router(here: &str) -> Router {
         hubs: HubLinks::default(),
         node: "one".into(),
         counters: Arc::new(Counters::default()),
+        settings: Arc::default(),
     };
     let bounds = MailBounds {
         count: 1_000,

@@ -133,6 +133,8 @@ fn guild_info(guild: &RunningGuild) -> GuildInfo {
         id: guild.id,
         executor: guild.executor,
         started_ms: guild.started_ms,
+        state: stats.health().name(),
+        restarts: GuildStats::get(&stats.restarts),
         position: GuildStats::get(&stats.position),
         sessions: GuildStats::get(&stats.sessions),
         hubs: GuildStats::get(&stats.hubs),

@@ -13,6 +13,12 @@ pub const DEFAULT_REQUEST_TIMEOUT_MS: u64 = 10_000;
 pub const DEFAULT_RECENT_MAX_MESSAGES: usize = 10_000;
 /// `guild.recent_max_bytes`.
 pub const DEFAULT_RECENT_MAX_BYTES: usize = 16 << 20;
+/// `guild.restarts_max`.
+pub const DEFAULT_RESTARTS_MAX: usize = 5;
+/// `guild.restarts_window_s`.
+pub const DEFAULT_RESTARTS_WINDOW_S: u64 = 60;
+/// `guild.passivate_after_s`.
+pub const DEFAULT_PASSIVATE_AFTER_S: u64 = 300;
 
 section! {
     /// What one guild may hold.
@@ -27,5 +33,11 @@ section! {
         recent_max_messages: usize = DEFAULT_RECENT_MAX_MESSAGES, Count, within(100..=1 << 24);
         /// Most bytes of recent messages that a guild keeps in memory.
         recent_max_bytes: usize = DEFAULT_RECENT_MAX_BYTES, Bytes, within(65_536..=1 << 34);
+        /// Most restarts of a guild that panics, within the window; beyond, it is quarantined.
+        restarts_max: usize = DEFAULT_RESTARTS_MAX, Count, within(0..=1_000);
+        /// The window in which restarts are counted.
+        restarts_window_s: u64 = DEFAULT_RESTARTS_WINDOW_S, Seconds, within(1..=86_400);
+        /// How long a guild without sessions and requests stays in memory.
+        passivate_after_s: u64 = DEFAULT_PASSIVATE_AFTER_S, Seconds, within(1..=86_400);
     }
 }

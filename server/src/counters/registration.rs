@@ -73,6 +73,11 @@ fn plain_counters(c: &Counters, own: &mut Registry) {
             &c.guild_restarts,
         ),
         (
+            "hub_restarts",
+            "Hubs started again after a panic",
+            &c.hub_restarts,
+        ),
+        (
             "mail_refused",
             "Requests not taken because a mailbox was full",
             &c.mail_refused,

@@ -31,8 +31,22 @@ pub enum GuildNews {
         /// guild does not remember that far back: the session must not go on.
         missed: Option<Arc<[Item]>>,
     },
-    /// The hub's mailbox was full and items were lost: its sessions of this guild cannot go on.
+    /// The guild sends this hub nothing more: the hub's mailbox was full, or the guild was loaded
+    /// anew. The hub is to join again.
     Lost {
+        /// The guild.
+        guild: GuildId,
+    },
+    /// The answer to a hub that joins again; it stands in order with the items.
+    Rejoined {
+        /// The guild.
+        guild: GuildId,
+        /// Every item after the hub's position; `None` where they cannot be had: its sessions of this
+        /// guild cannot go on.
+        missed: Option<Arc<[Item]>>,
+    },
+    /// The guild does not serve until somebody has looked at it.
+    Unavailable {
         /// The guild.
         guild: GuildId,
     },
@@ -50,14 +64,14 @@ impl GuildNews {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Items { items, .. } => items.iter().map(item_bytes).sum(),
-            Self::Attached { missed, .. } => {
+            Self::Attached { missed, .. } | Self::Rejoined { missed, .. } => {
                 512 + missed
                     .iter()
                     .flat_map(|items| items.iter())
                     .map(item_bytes)
                     .sum::<usize>()
             }
-            Self::Lost { .. } | Self::Joined { .. } => 64,
+            Self::Lost { .. } | Self::Unavailable { .. } | Self::Joined { .. } => 64,
         }
     }
 }

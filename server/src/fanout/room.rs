@@ -113,10 +113,17 @@ impl Room {
             .map(|(_, subscriber)| subscriber.session)
     }
 
-    /// Adds a session that has seen the room's position; answers its place.
-    pub fn join(&mut self, session: SessionKey, intents: Intents, member: Arc<Member>) -> usize {
+    /// Adds a session that has seen everything up to `seen` and up to the room's position; answers
+    /// its place.
+    pub fn join(
+        &mut self,
+        session: SessionKey,
+        intents: Intents,
+        member: Arc<Member>,
+        seen: Position,
+    ) -> usize {
         let visible = self.table.visible_to(member.user.id, &member.roles);
-        let from = self.position;
+        let from = self.position.max(seen);
         self.subscribers.insert(Subscriber {
             session,
             intents,
@@ -151,7 +158,8 @@ impl Room {
     }
 
     /// Adds a session that comes from another worker: hands it what it missed on the way
-    /// (`missed`: every item after its position, up to this room's) and lets it join.
+    /// (every item after its position up to `until`, which is not before this room's) and lets it
+    /// join.
     ///
     /// `None` where what it missed took the guild from it.
     pub fn rejoin(
@@ -159,7 +167,7 @@ impl Room {
         session: SessionKey,
         intents: Intents,
         parts: SubscriptionParts,
-        missed: &[Item],
+        (missed, until): (&[Item], Position),
         sink: &mut impl Deliver,
     ) -> Option<usize> {
         let mut passage = Self::new(self.guild, parts.table, parts.position);
@@ -172,7 +180,7 @@ impl Room {
         });
         passage.apply(missed, sink);
         let mut subscriber = passage.subscribers.try_remove(place)?;
-        subscriber.from = subscriber.from.max(self.position);
+        subscriber.from = subscriber.from.max(self.position).max(until);
         subscriber.visible = self
             .table
             .visible_to(subscriber.member.user.id, &subscriber.member.roles);

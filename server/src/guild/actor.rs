@@ -1,35 +1,42 @@
 //! The guild actor: a thin shell that gives the core its inputs and does what it wants done.
 
+mod load;
+mod recovery;
+mod rejoin;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture,
+};
 use slab::Slab;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::command::{Command, Outcome, Request};
-use super::core::{Attach, Batch, GuildCore, Moment, Output, record};
+use super::core::{Attach, Batch, CoreSettings, GuildCore, Moment, Output};
 use super::recent::RecentItems;
 use super::registry::Registry;
-use super::stats::GuildStats;
+use super::stats::{GuildStats, Health};
 use crate::clock;
 use crate::counters::Counters;
 use crate::fanout::mail::{GuildNews, HubLink, HubLinks};
 use crate::fanout::{HubId, Item};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, Snapshot};
 use crate::protocol::ids::SnowflakeSource;
 use crate::protocol::objects::Presence;
-use crate::protocol::{ApiError, GuildId, MessageId, Position, UserId};
+use crate::protocol::{GuildId, MessageId, Position, UserId};
+use crate::supervision::budget::{BudgetSettings, RestartBudget};
+#[cfg(any(test, feature = "fault-points"))]
+use crate::supervision::faults;
 use crate::supervision::mail::Mail;
 
-/// Records read from the journal at a time while a guild is loaded.
-const LOAD_CHUNK: usize = 1_024;
 /// Messages handled before the executor's other guilds get their turn.
 const SLICE: u32 = 64;
-/// How often an actor looks whether it is still needed.
-const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// Bytes of records after a snapshot from which on another one is worth its while.
+const SNAPSHOT_TAIL: usize = 256 << 10;
 
 /// What can be sent to a guild's actor.
 #[derive(Debug)]
@@ -45,6 +52,17 @@ pub enum GuildMail {
     Attach(Attach),
     /// Attach a session that comes from another hub and has everything up to a position.
     Reattach(Attach, Position),
+    /// A hub that was told that it lost the guild joins again, with all its sessions.
+    Rejoin {
+        /// The hub.
+        hub: HubId,
+        /// The last position that it has.
+        since: Position,
+        /// Its sessions.
+        sessions: Vec<Attach>,
+    },
+    /// Load the guild anew, also out of quarantine.
+    Restart,
     /// A session is gone.
     Detach {
         /// Where it was.
@@ -76,6 +94,35 @@ pub struct GuildTools {
     pub node: Arc<str>,
     /// The node's figures.
     pub counters: Arc<Counters>,
+    /// What a guild may do.
+    pub settings: Arc<GuildSettings>,
+}
+
+/// What a guild may do.
+#[derive(Debug, Clone)]
+pub struct GuildSettings {
+    /// How much it holds.
+    pub core: CoreSettings,
+    /// How often it may panic.
+    pub budget: BudgetSettings,
+    /// How long it stays in memory while nobody uses it.
+    pub passivate_after: Duration,
+    /// How often it looks whether it is still needed and whether a snapshot is due.
+    pub housekeeping: Duration,
+}
+
+impl Default for GuildSettings {
+    fn default() -> Self {
+        Self {
+            core: CoreSettings::default(),
+            budget: BudgetSettings {
+                restarts: 5,
+                window: Duration::from_secs(60),
+            },
+            passivate_after: Duration::from_secs(300),
+            housekeeping: Duration::from_secs(10),
+        }
+    }
 }
 
 /// A hub that has sessions of the guild.
@@ -84,6 +131,14 @@ struct Subscription {
     link: Arc<dyn HubLink>,
     /// It was told that it lost items; it gets none until its sessions attach anew.
     lost: bool,
+}
+
+/// A request that is being handled: should the guild panic, it is tried once more.
+struct InHand {
+    ticket: u64,
+    request: Request,
+    /// Panics so far.
+    attempts: u8,
 }
 
 /// The actor of one guild.
@@ -104,16 +159,42 @@ pub struct GuildActor {
     append_started: Option<Instant>,
     /// Messages handled since the last yield.
     handled: u32,
-    /// Why the guild could not be loaded; then it answers nothing else.
-    failed: Option<JournalError>,
+    /// Tells this actor from another one of the guild.
+    incarnation: u64,
+    /// The position of this actor's claim.
+    epoch: Option<Position>,
+    /// Whether the log is this actor's; without it, only reads are served.
+    claimed: bool,
+    budget: RestartBudget,
+    /// How long the next load waits.
+    backoff: Duration,
+    in_hand: Option<InHand>,
+    retry: Option<InHand>,
+    /// The state before a panic or a failed append, with the answers that wait.
+    former: Option<GuildCore>,
+    /// Who waits for records to be read back, with the position that they have.
+    parked: Vec<(Position, rejoin::Parked)>,
+    fetching: bool,
+    /// Bytes of records after the snapshot, and of the snapshot.
+    tail_bytes: usize,
+    snapshot_bytes: usize,
+    /// When something last asked for the guild.
+    used: Instant,
 }
 
 impl GuildActor {
     /// An actor that loads the guild when it starts.
-    pub fn new(id: GuildId, tools: GuildTools, registry: Registry, stats: Arc<GuildStats>) -> Self {
+    pub fn new(
+        id: GuildId,
+        tools: GuildTools,
+        registry: Registry,
+        stats: Arc<GuildStats>,
+        incarnation: u64,
+    ) -> Self {
         Self {
             id,
-            core: GuildCore::new(id),
+            core: GuildCore::with_settings(id, tools.settings.core.clone()),
+            budget: RestartBudget::new(tools.settings.budget),
             tools,
             registry,
             stats,
@@ -125,7 +206,18 @@ impl GuildActor {
             seen_position: 0,
             append_started: None,
             handled: 0,
-            failed: None,
+            incarnation,
+            epoch: None,
+            claimed: false,
+            backoff: Duration::ZERO,
+            in_hand: None,
+            retry: None,
+            former: None,
+            parked: Vec::new(),
+            fetching: false,
+            tail_bytes: 0,
+            snapshot_bytes: 0,
+            used: clock::now(),
         }
     }
 
@@ -135,46 +227,6 @@ impl GuildActor {
             now_ms,
             fresh_id: MessageId::new(self.tools.ids.next(now_ms)),
         }
-    }
-
-    /// Reads the journal; mail waits meanwhile.
-    fn load(&mut self, ctx: &mut Context<Self>) {
-        let journal = Arc::clone(&self.tools.journal);
-        let id = self.id;
-        let load = async move {
-            let mut core = GuildCore::new(id);
-            loop {
-                let entries = journal.read(id, core.position(), LOAD_CHUNK).await?;
-                let count = entries.len();
-                for entry in entries {
-                    let event = record::decode(&entry.record)
-                        .map_err(|error| JournalError::Damaged(error.to_string()))?;
-                    core.apply(entry.position, event);
-                }
-                if count < LOAD_CHUNK {
-                    return Ok(core);
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        ctx.wait(
-            load.into_actor(self)
-                .map(|loaded, actor, ctx| match loaded {
-                    Ok(core) => {
-                        actor.core = core;
-                        actor.recent = RecentItems::starting_after(actor.core.position());
-                        if actor.core.exists() {
-                            actor.core.claim(&*actor.tools.node);
-                        }
-                        actor.failed = None;
-                        actor.advance(ctx);
-                    }
-                    Err(error) => {
-                        tracing::error!(guild = %actor.id, %error, "guild could not be loaded");
-                        actor.failed = Some(error);
-                    }
-                }),
-        );
     }
 
     /// Appends what is pending and lets out what may leave.
@@ -187,6 +239,7 @@ impl GuildActor {
 
     fn append(&mut self, batch: Batch, ctx: &mut Context<Self>) {
         self.append_started = Some(clock::now());
+        self.tail_bytes += batch.records.iter().map(bytes::Bytes::len).sum::<usize>();
         let append = self
             .tools
             .journal
@@ -201,6 +254,8 @@ impl GuildActor {
             }
             match result {
                 Ok(position) => {
+                    #[cfg(any(test, feature = "fault-points"))]
+                    faults::hit(faults::Point::FuturePanic, actor.id);
                     GuildStats::add(&actor.stats.appends, 1);
                     actor.core.appended(position);
                     actor.advance(ctx);
@@ -208,23 +263,6 @@ impl GuildActor {
                 Err(error) => actor.append_failed(&error, ctx),
             }
         }));
-    }
-
-    /// The core holds what the journal does not: it is thrown away, and whoever waits is told.
-    fn append_failed(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
-        tracing::error!(guild = %self.id, %error, "append failed");
-        self.tools.counters.append_failures.inc();
-        let core = std::mem::replace(&mut self.core, GuildCore::new(self.id));
-        self.outputs.extend(core.give_up());
-        self.release();
-        for subscription in &self.subscriptions {
-            subscription
-                .link
-                .post_control(GuildNews::Lost { guild: self.id });
-        }
-        self.subscriptions.clear();
-        self.returning.clear();
-        self.load(ctx);
     }
 
     /// Does what the core wants done, in its order.
@@ -271,20 +309,6 @@ impl GuildActor {
         if self.core.is_settled() {
             self.drop_empty_subscriptions();
         }
-    }
-
-    fn answer(&mut self, ticket: u64, outcome: Outcome) {
-        let Some((asked, reply)) = self.tickets.try_remove(ticket as usize) else {
-            return;
-        };
-        let counters = &self.tools.counters;
-        if let Some(asked) = asked {
-            counters.publish_ack_seconds.observe(asked.elapsed());
-        }
-        let answered = outcome.as_ref().map(drop).map_err(|error| error.status);
-        counters.guild_answered(answered);
-        // The asker may have given up waiting.
-        let _ = reply.send(outcome);
     }
 
     /// Hubs without a session left get nothing more; not before all that they wait for is out.
@@ -360,38 +384,47 @@ impl GuildActor {
         self.core.detach(&self.moment(), hub, session, user);
     }
 
-    /// An actor of a guild that was never made, or is deleted, goes.
+    /// Keeps the memory and the journal's tail short; a guild that nobody uses goes.
     fn housekeeping(&mut self, ctx: &mut Context<Self>) {
+        if self.stats.health() != Health::Serving {
+            return;
+        }
         let position = self.core.acknowledged();
-        if std::mem::replace(&mut self.seen_position, position) == position {
+        let quiet = std::mem::replace(&mut self.seen_position, position) == position;
+        if quiet && self.parked.is_empty() {
             // Nothing happened for a while: nobody is on the way between two hubs any more.
             self.recent.clear();
         }
-        let idle = self.subscriptions.is_empty() && self.tickets.is_empty();
-        if idle && (self.failed.is_some() || !self.core.exists()) {
-            self.registry.forget(self.id);
+        if self.tail_bytes >= SNAPSHOT_TAIL.max(self.snapshot_bytes) {
+            self.take_snapshot(ctx);
+        }
+        let idle = self.subscriptions.is_empty()
+            && self.tickets.is_empty()
+            && self.parked.is_empty()
+            && self.core.is_settled();
+        let unused = self.used.elapsed() >= self.tools.settings.passivate_after;
+        if idle && (unused || !self.core.exists()) && self.registry.retire(self.id) {
             ctx.stop();
         }
     }
 
-    fn refuse(&mut self, mail: GuildMail) {
-        let error = ApiError::UNAVAILABLE;
-        match mail {
-            GuildMail::Ask { reply, .. } => {
-                // The asker may be gone.
-                let _ = reply.send(Err(error));
+    /// Hands the journal the state as it is, where nothing is on its way.
+    fn take_snapshot(&mut self, ctx: &mut Context<Self>) {
+        let Some(bytes) = self.core.snapshot() else {
+            return;
+        };
+        self.tail_bytes = 0;
+        self.snapshot_bytes = bytes.len();
+        let snapshot = Snapshot {
+            position: self.core.position(),
+            bytes,
+        };
+        let put = self.tools.journal.put_snapshot(self.id, snapshot);
+        ctx.spawn(put.into_actor(self).map(|put, actor, _| {
+            if let Err(error) = put {
+                tracing::warn!(guild = %actor.id, %error, "a snapshot was not kept");
             }
-            GuildMail::Attach(attach) | GuildMail::Reattach(attach, _) => {
-                let news = GuildNews::Attached {
-                    guild: self.id,
-                    session: attach.session,
-                    result: Box::new(Err(error)),
-                    missed: None,
-                };
-                self.post(attach.hub, news);
-            }
-            GuildMail::Detach { .. } | GuildMail::Presence { .. } => {}
-        }
+        }));
     }
 }
 
@@ -410,8 +443,16 @@ impl Actor for GuildActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.load(ctx);
-        ctx.run_interval(HOUSEKEEPING, Self::housekeeping);
+        ctx.run_interval(self.tools.settings.housekeeping, Self::housekeeping);
+        if self.stats.health() != Health::Quarantined {
+            self.load(ctx);
+        }
+    }
+}
+
+impl Supervised for GuildActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.after_panic();
     }
 }
 
@@ -420,27 +461,43 @@ impl Handler<Mail<GuildMail>> for GuildActor {
 
     fn handle(&mut self, mail: Mail<GuildMail>, ctx: &mut Self::Context) {
         let started = clock::now();
-        if self.failed.is_some() {
+        self.used = started;
+        if let GuildMail::Restart = mail.message {
+            self.restart(ctx);
+            return;
+        }
+        if self.stats.health() != Health::Serving {
             self.refuse(mail.message);
             return;
         }
         match mail.message {
             GuildMail::Ask { request, reply } => {
                 GuildStats::add(&self.stats.requests, 1);
+                let writes = !request.command.only_reads();
+                if writes && !(self.claimed && self.tools.journal.accepts_writes()) {
+                    self.refuse(GuildMail::Ask { request, reply });
+                    return;
+                }
                 let publish = matches!(request.command, Command::CreateMessage(..));
                 let ticket = self.tickets.insert((publish.then_some(started), reply)) as u64;
-                let moment = self.moment();
-                self.core.handle(&moment, ticket, request);
+                self.handle_request(InHand {
+                    ticket,
+                    request,
+                    attempts: 0,
+                });
             }
             GuildMail::Attach(attach) => self.attach(&attach),
-            GuildMail::Reattach(attach, since) => {
-                self.returning.insert((attach.hub, attach.session), since);
-                self.attach(&attach);
-            }
+            GuildMail::Reattach(attach, since) => self.reattach(attach, since, ctx),
+            GuildMail::Rejoin {
+                hub,
+                since,
+                sessions,
+            } => self.rejoin(hub, since, sessions, ctx),
             GuildMail::Detach { hub, session, user } => self.detach(hub, session, user),
             GuildMail::Presence { user, presence } => {
                 self.core.set_presence(&self.moment(), user, &presence);
             }
+            GuildMail::Restart => unreachable!("dealt with above"),
         }
         self.advance(ctx);
         self.handled += 1;

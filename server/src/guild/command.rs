@@ -142,6 +142,26 @@ pub enum Command {
     Typing(ChannelId),
 }
 
+impl Command {
+    /// Whether it is answered without anything being written.
+    pub const fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::GetGuild { .. }
+                | Self::GetChannels
+                | Self::GetChannel(_)
+                | Self::GetRoles
+                | Self::GetMembers { .. }
+                | Self::GetMember(_)
+                | Self::RequestMembers(_)
+                | Self::GetMessages { .. }
+                | Self::GetMessage(..)
+                | Self::GetReactions { .. }
+                | Self::Typing(_)
+        )
+    }
+}
+
 /// A guild to be made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewGuild {

@@ -47,7 +47,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use limits::CoreSettings;
-pub use replay::Replay;
+pub use replay::{Replay, items_of};
 pub use snapshot::SnapshotError;
 
 use self::attached::{Attached, offline};
@@ -200,6 +200,11 @@ impl GuildCore {
         self.outbox.replayed_to(position);
     }
 
+    /// What all its events have in common.
+    pub fn scope(&self) -> render::Scope {
+        self.state.scope()
+    }
+
     /// The guild's id.
     pub fn id(&self) -> GuildId {
         self.state.id
@@ -264,11 +269,6 @@ impl GuildCore {
         }
     }
 
-    /// Records that a node took the guild: the first thing after loading.
-    pub fn claim(&mut self, node: impl Into<String>) {
-        self.emit(Event::Claimed { node: node.into() });
-    }
-
     /// Does what is asked; the answer is an output.
     pub fn handle(&mut self, at: &Moment, ticket: Ticket, request: Request) {
         if self.outbox.is_full(&self.settings) {
@@ -296,6 +296,14 @@ impl GuildCore {
         }
         let result = self.view_for(at, attach);
         self.outbox.push(self.state.position, answer(result));
+    }
+
+    /// Notes a session that a hub had attached before the guild was loaded anew; nobody is told.
+    pub fn restore(&mut self, attach: &Attach) {
+        let is_member = |guild: &state::Guild| guild.members.contains_key(&attach.user);
+        if self.state.guild().is_ok_and(is_member) {
+            self.attached.attach(attach);
+        }
     }
 
     /// Forgets a session.
@@ -334,10 +342,11 @@ impl GuildCore {
         self.outbox.refused()
     }
 
-    /// Ends the core after a failed append. What was ready leaves; every request and attachment
-    /// that still waits is answered UNAVAILABLE; items that wait are gone, nobody has seen them.
-    pub fn give_up(self) -> impl Iterator<Item = Output> {
-        self.outbox.give_up()
+    /// Ends the core: the journal is at `written`, which may be behind it. Answers to requests that
+    /// depend on nothing after that are given as they are, the others are UNAVAILABLE. Items and
+    /// attachments that wait are gone: hubs are to join again.
+    pub fn give_up(self, written: Position) -> impl Iterator<Item = (Ticket, Outcome)> {
+        self.outbox.give_up(written)
     }
 
     /// Lets an event happen: state, journal and hubs.

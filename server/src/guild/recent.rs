@@ -53,6 +53,28 @@ impl RecentItems {
         *self = Self::starting_after(self.complete_after);
     }
 
+    /// Puts the items of `(since, until]` before those that are kept. Nothing happens where it does
+    /// not begin at `until` any more.
+    ///
+    /// The bounds hold again from the next [`Self::push`] on.
+    pub(super) fn extend_back(&mut self, since: Position, until: Position, items: Vec<Item>) {
+        if self.complete_after != until {
+            return;
+        }
+        for item in items.into_iter().rev() {
+            if let Some(position) = item.position() {
+                self.bytes += size(&item);
+                self.items.push_front((position, item));
+            }
+        }
+        self.complete_after = since;
+    }
+
+    /// Every item after this position is kept.
+    pub(super) const fn complete_after(&self) -> Position {
+        self.complete_after
+    }
+
     /// Every item after a position; `None` where some are no longer kept.
     pub(super) fn since(&self, position: Position) -> Option<Arc<[Item]>> {
         if position < self.complete_after {

@@ -1,16 +1,16 @@
 //! Which guilds run on this node, and where.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix::{Actor, Context};
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 
 use super::actor::{GuildActor, GuildTools};
 use super::executors::{ExecutorId, Executors, Seat};
 use super::stats::GuildStats;
 use crate::clock;
 use crate::protocol::GuildId;
+use crate::supervision::guarded;
 use crate::supervision::mail::{MailBounds, MailGauge, Mailer};
 
 /// The running guilds of a node. Cheap to clone.
@@ -24,9 +24,11 @@ struct Inner {
     executors: Executors,
     tools: GuildTools,
     bounds: MailBounds,
+    incarnations: AtomicU64,
 }
 
 struct Running {
+    incarnation: u64,
     mailer: Mailer<GuildActor>,
     seat: Seat,
     stats: Arc<GuildStats>,
@@ -56,28 +58,10 @@ impl Registry {
             executors,
             tools,
             bounds,
+            incarnations: AtomicU64::new(0),
         };
         Self {
             inner: Arc::new(inner),
-        }
-    }
-
-    /// The guild's actor, started where it does not run.
-    pub fn get_or_start(&self, id: GuildId) -> Mailer<GuildActor> {
-        if let Some(running) = self.inner.running.get(&id)
-            && running.mailer.is_open()
-        {
-            return running.mailer.clone();
-        }
-        match self.inner.running.entry(id) {
-            Entry::Occupied(mut entry) => {
-                if !entry.get().mailer.is_open() {
-                    self.inner.tools.counters.guilds_running.dec();
-                    entry.insert(self.start(id));
-                }
-                entry.get().mailer.clone()
-            }
-            Entry::Vacant(entry) => entry.insert(self.start(id)).mailer.clone(),
         }
     }
 
@@ -87,13 +71,13 @@ impl Registry {
         let stats = Arc::new(GuildStats::default());
         let gauge = Arc::new(MailGauge::new(self.inner.bounds));
         let actor_stats = Arc::clone(&stats);
+        let incarnation = self.inner.incarnations.fetch_add(1, Ordering::Relaxed);
         let (registry, tools) = (self.clone(), self.inner.tools.clone());
-        let address = GuildActor::start_in_arbiter(seat.arbiter(), move |ctx: &mut Context<_>| {
-            // The bound is the gauge's; the channel itself only has to never be the narrower one.
-            ctx.set_mailbox_capacity(usize::MAX >> 4);
-            GuildActor::new(id, tools, registry, actor_stats)
+        let address = guarded::start_on(seat.arbiter(), move |_| {
+            GuildActor::new(id, tools, registry, actor_stats, incarnation)
         });
         Running {
+            incarnation,
             mailer: Mailer::new(address, gauge),
             seat,
             stats,
@@ -101,11 +85,53 @@ impl Registry {
         }
     }
 
-    /// Forgets a guild whose actor stops.
-    pub(super) fn forget(&self, id: GuildId) {
-        if self.inner.running.remove(&id).is_some() {
+    /// Posts mail to the guild's actor, started where it does not run.
+    ///
+    /// The entry is held meanwhile, so that the actor cannot [retire](Self::retire) in between.
+    pub fn with_mailer<T>(&self, id: GuildId, post: impl FnOnce(&Mailer<GuildActor>) -> T) -> T {
+        if let Some(running) = self.inner.running.get(&id)
+            && running.mailer.is_open()
+        {
+            return post(&running.mailer);
+        }
+        let entry = self
+            .inner
+            .running
+            .entry(id)
+            .or_insert_with(|| self.start(id));
+        let mut running = entry;
+        if !running.mailer.is_open() {
+            self.inner.tools.counters.guilds_running.dec();
+            *running = self.start(id);
+        }
+        post(&running.mailer)
+    }
+
+    /// Posts mail to the guild's actor where it runs.
+    pub fn with_running<T>(
+        &self,
+        id: GuildId,
+        post: impl FnOnce(&Mailer<GuildActor>) -> T,
+    ) -> Option<T> {
+        let running = self.inner.running.get(&id)?;
+        running.mailer.is_open().then(|| post(&running.mailer))
+    }
+
+    /// Forgets a guild whose actor is about to stop; false where mail is on its way to it: then it
+    /// must not stop.
+    pub(super) fn retire(&self, id: GuildId) -> bool {
+        let idle = |_: &GuildId, running: &Running| running.mailer.gauge().count() == 0;
+        let retired = self.inner.running.remove_if(&id, idle).is_some();
+        if retired {
             self.inner.tools.counters.guilds_running.dec();
         }
+        retired
+    }
+
+    /// Whether the guild's actor is this one.
+    pub(super) fn is_current(&self, id: GuildId, incarnation: u64) -> bool {
+        let running = self.inner.running.get(&id);
+        running.is_some_and(|running| running.incarnation == incarnation)
     }
 
     /// What runs now, in no order.

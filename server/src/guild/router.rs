@@ -68,14 +68,22 @@ impl Router {
             return Err(Unavailable);
         }
         let bytes = bytes_of(&mail);
-        let mailer = self.inner.registry.get_or_start(guild);
+        let registry = &self.inner.registry;
         match &mail {
-            // What a hub must not lose, and sends once per session and guild.
+            // What a hub must not lose, and sends once per session and guild. A guild that does not
+            // run has nothing to forget.
             GuildMail::Detach { .. } => {
-                mailer.post_control(mail);
+                registry.with_running(guild, |mailer| mailer.post_control(mail));
                 Ok(())
             }
-            _ => mailer.post(mail, bytes).map_err(|_| Unavailable),
+            // Once per hub, or by hand.
+            GuildMail::Rejoin { .. } | GuildMail::Restart => {
+                registry.with_mailer(guild, |mailer| mailer.post_control(mail));
+                Ok(())
+            }
+            _ => registry
+                .with_mailer(guild, |mailer| mailer.post(mail, bytes))
+                .map_err(|_| Unavailable),
         }
     }
 }

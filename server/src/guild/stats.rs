@@ -1,6 +1,6 @@
 //! What a running guild shows of itself, readable from any thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// Figures of one guild; written by its actor, read by the admin API.
 #[derive(Debug, Default)]
@@ -19,9 +19,53 @@ pub struct GuildStats {
     pub appends: AtomicU64,
     /// Nanoseconds spent in handlers since the start.
     pub busy_ns: AtomicU64,
+    /// Restarts after a panic.
+    pub restarts: AtomicU64,
+    health: AtomicU8,
+}
+
+/// Whether a guild serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Health {
+    /// Its state is being read from the journal.
+    #[default]
+    Loading,
+    /// It serves.
+    Serving,
+    /// Its journal cannot be read: it tries again by itself.
+    Failed,
+    /// It panicked too often, or its journal is damaged: it waits for the operator.
+    Quarantined,
+}
+
+impl Health {
+    /// As the admin API says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Serving => "serving",
+            Self::Failed => "failed",
+            Self::Quarantined => "quarantined",
+        }
+    }
 }
 
 impl GuildStats {
+    /// Whether the guild serves.
+    pub fn health(&self) -> Health {
+        match self.health.load(Ordering::Relaxed) {
+            0 => Health::Loading,
+            1 => Health::Serving,
+            2 => Health::Failed,
+            _ => Health::Quarantined,
+        }
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
+        self.health.store(health as u8, Ordering::Relaxed);
+    }
+
     /// Sets a figure.
     pub(super) fn set(figure: &AtomicU64, value: u64) {
         figure.store(value, Ordering::Relaxed);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler, Supervised};
 
 use super::links::HubMail;
 use super::shared::SessionShared;
 use super::worker::{Worker, WorkerCell};
+use crate::supervision::guarded;
 use crate::supervision::mail::{Mail, MailBounds, MailGauge, Mailer};
 
 /// How much mail may wait for a hub.
@@ -34,10 +35,7 @@ impl HubActor {
             worker: worker.clone(),
             handled: 0,
         };
-        let address = Self::create(|ctx: &mut Context<Self>| {
-            ctx.set_mailbox_capacity(usize::MAX >> 4);
-            actor
-        });
+        let address = guarded::start_here(|_: &mut Context<Self>| actor);
         let gauge = Arc::new(MailGauge::new(BOUNDS));
         shared.links.insert(hub, Mailer::new(address, gauge));
         worker
@@ -51,6 +49,14 @@ impl Actor for HubActor {
         ctx.run_interval(Duration::from_secs(1), |actor, _| {
             actor.worker.borrow_mut().tick();
         });
+    }
+}
+
+impl Supervised for HubActor {
+    /// The mail that made it panic is gone: what it may have brought is asked for again.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.handled = 0;
+        self.worker.borrow_mut().after_panic();
     }
 }
 

@@ -8,6 +8,7 @@ mod identify;
 mod inbound;
 mod members;
 mod news;
+mod rejoin;
 mod resume;
 mod tick;
 
@@ -60,6 +61,8 @@ pub struct Worker {
     wheel: Wheel<Deadline>,
     /// Sessions that wait for an answer of a guild.
     waiting: Vec<(usize, u32)>,
+    /// Guilds that are to take this hub back, and when they were asked.
+    rejoining: HashMap<GuildId, u64>,
     after: Aftermath,
     scratch: Vec<u8>,
     next_generation: u32,
@@ -86,6 +89,7 @@ impl Worker {
                 by_user: HashMap::new(),
                 wheel: Wheel::new(0),
                 waiting: Vec::new(),
+                rejoining: HashMap::new(),
                 after: Aftermath::default(),
                 scratch: Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4),
                 next_generation: 0,

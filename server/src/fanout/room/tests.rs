@@ -101,7 +101,7 @@ const ALL: Intents = Intents::from_bits(u64::MAX);
 fn i6_an_event_is_encoded_once_and_shared_by_every_session() {
     let mut room = Room::new(GUILD, table(Some(true)), 0);
     for session in 0..100 {
-        room.join(session, ALL, member(session as u64 + 2, &[]));
+        room.join(session, ALL, member(session as u64 + 2, &[]), 0);
     }
     let item = message(1, OPEN);
     let Item::Dispatch(dispatch) = &item else {
@@ -121,10 +121,10 @@ fn i6_an_event_is_encoded_once_and_shared_by_every_session() {
 #[test]
 fn a_private_channel_reaches_only_those_who_may_see_it() {
     let mut room = Room::new(GUILD, table(Some(true)), 0);
-    room.join(1, ALL, member(2, &[]));
-    room.join(2, ALL, member(3, &[5]));
-    room.join(3, ALL, member(OWNER.get(), &[]));
-    room.join(4, Intents::GUILDS, member(4, &[5]));
+    room.join(1, ALL, member(2, &[]), 0);
+    room.join(2, ALL, member(3, &[5]), 0);
+    room.join(3, ALL, member(OWNER.get(), &[]), 0);
+    room.join(4, Intents::GUILDS, member(4, &[5]), 0);
     let mut seen = Seen::default();
     room.apply(&[message(1, SECRET), message(2, OPEN)], &mut seen);
     assert_eq!(seen.of(1), ["m2"]);
@@ -136,8 +136,8 @@ fn a_private_channel_reaches_only_those_who_may_see_it() {
 #[test]
 fn a_permission_change_takes_effect_at_its_position() {
     let mut room = Room::new(GUILD, table(Some(true)), 0);
-    room.join(1, ALL, member(2, &[5]));
-    room.join(2, ALL, member(3, &[]));
+    room.join(1, ALL, member(2, &[5]), 0);
+    room.join(2, ALL, member(3, &[]), 0);
     let mut seen = Seen::default();
     room.apply(
         &[
@@ -173,8 +173,8 @@ fn a_permission_change_takes_effect_at_its_position() {
 #[test]
 fn who_leaves_is_told_once_and_gets_nothing_more() {
     let mut room = Room::new(GUILD, table(None), 0);
-    room.join(1, ALL, member(2, &[]));
-    room.join(2, ALL, member(3, &[]));
+    room.join(1, ALL, member(2, &[]), 0);
+    room.join(2, ALL, member(3, &[]), 0);
     let mut seen = Seen::default();
     let left = Item::Left {
         position: 2,
@@ -195,8 +195,8 @@ fn who_leaves_is_told_once_and_gets_nothing_more() {
 #[test]
 fn audiences_are_kept_apart() {
     let mut room = Room::new(GUILD, table(None), 0);
-    room.join(1, ALL, member(2, &[]));
-    room.join(2, ALL, member(3, &[]));
+    room.join(1, ALL, member(2, &[]), 0);
+    room.join(2, ALL, member(3, &[]), 0);
     let to = |audience, body: &'static str| {
         Item::Dispatch(Dispatch {
             position: None,
@@ -235,8 +235,8 @@ proptest! {
         let mut log: Vec<Item> = Vec::new();
         let mut rooms = [Room::new(GUILD, table(None), 0), Room::new(GUILD, table(None), 0)];
         // Each room has another session, so that it stays.
-        rooms[0].join(90, ALL, member(8, &[]));
-        rooms[1].join(91, ALL, member(9, &[]));
+        rooms[0].join(90, ALL, member(8, &[]), 0);
+        rooms[1].join(91, ALL, member(9, &[]), 0);
         let mut applied = [0_usize, 0];
         let mut seen = Seen::default();
         let mut place: Option<(usize, usize)> = None;
@@ -254,7 +254,7 @@ proptest! {
             }
             if place.is_none() && log.len() as u64 > joins_at {
                 joined_at = rooms[0].position();
-                place = Some((0, rooms[0].join(1, ALL, member(2, &[]))));
+                place = Some((0, rooms[0].join(1, ALL, member(2, &[]), 0)));
             }
             if let Some((which, at)) = place && moves[round] {
                 let parts = rooms[which].take(at).unwrap();
@@ -267,7 +267,7 @@ proptest! {
                     })
                     .cloned()
                     .collect();
-                let at = rooms[other].rejoin(1, ALL, parts, &missed, &mut seen).unwrap();
+                let at = rooms[other].rejoin(1, ALL, parts, (&missed, 0), &mut seen).unwrap();
                 place = Some((other, at));
             }
         }

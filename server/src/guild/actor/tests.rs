@@ -1,5 +1,5 @@
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -14,11 +14,10 @@ use crate::placement::{
     Member as Node, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
 };
 use crate::protocol::objects::{ChannelType, User};
-use crate::protocol::{ChannelId, Intents};
+use crate::protocol::{ApiError, ChannelId, Intents};
+use crate::supervision::faults::{Fault, Point};
 use crate::supervision::mail::MailBounds;
 
-const GUILD: GuildId = GuildId::new(77);
-const CHANNEL: ChannelId = ChannelId::new(78);
 const OWNER: UserId = UserId::new(1);
 
 /// A hub that keeps what it is sent, or refuses it.
@@ -99,6 +98,10 @@ impl Journal for GatedJournal {
 }
 
 struct Node1 {
+    /// A guild that no other test of the process has.
+    guild: GuildId,
+    channel: ChannelId,
+    journal: MemoryJournal,
     router: Router,
     hubs: Vec<Arc<Hub>>,
     gate: Arc<tokio::sync::Semaphore>,
@@ -106,6 +109,12 @@ struct Node1 {
 }
 
 fn node(hubs: u32) -> Node1 {
+    node_with(hubs, GuildSettings::default())
+}
+
+fn node_with(hubs: u32, settings: GuildSettings) -> Node1 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * 10;
     let links = HubLinks::default();
     let hubs: Vec<Arc<Hub>> = (0..hubs)
         .map(|id| {
@@ -115,8 +124,9 @@ fn node(hubs: u32) -> Node1 {
         })
         .collect();
     let gate = Arc::new(tokio::sync::Semaphore::new(1_000_000));
+    let inner = MemoryJournal::new();
     let journal = GatedJournal {
-        inner: MemoryJournal::new(),
+        inner: inner.clone(),
         gate: Arc::clone(&gate),
     };
     let tools = GuildTools {
@@ -125,6 +135,7 @@ fn node(hubs: u32) -> Node1 {
         hubs: links,
         node: "here".into(),
         counters: Arc::default(),
+        settings: Arc::new(settings),
     };
     let bounds = MailBounds {
         count: 64,
@@ -136,6 +147,9 @@ fn node(hubs: u32) -> Node1 {
     let placement = PlacementHandle::new(Placement::new(ring, Overrides::new()));
     let router = Router::new(placement, here, registry.clone(), Duration::from_secs(20));
     Node1 {
+        guild: GuildId::new(number),
+        channel: ChannelId::new(number + 1),
+        journal: inner,
         router,
         hubs,
         gate,
@@ -150,7 +164,9 @@ fn owner() -> Arc<User> {
 impl Node1 {
     async fn ask(&self, command: Command) -> Outcome {
         let caller = Caller::User(owner());
-        self.router.ask(GUILD, Request { caller, command }).await
+        self.router
+            .ask(self.guild, Request { caller, command })
+            .await
     }
 
     async fn create(&self) {
@@ -163,7 +179,7 @@ impl Node1 {
             owner: owner(),
             members: Vec::new(),
             channels: vec![NewChannel {
-                id: CHANNEL,
+                id: self.channel,
                 kind: ChannelType::Text,
                 fields,
             }],
@@ -175,15 +191,8 @@ impl Node1 {
     }
 
     fn attach(&self, hub: u32, session: u64) {
-        let attach = Attach {
-            hub: HubId(hub),
-            session,
-            user: OWNER,
-            intents: Intents::GUILDS.union(Intents::GUILD_MESSAGES),
-            large_threshold: 50,
-            presence: None,
-        };
-        self.router.post(GUILD, GuildMail::Attach(attach)).unwrap();
+        let mail = GuildMail::Attach(session_on(hub, session));
+        self.router.post(self.guild, mail).unwrap();
     }
 
     async fn say(&self, content: &str) -> Outcome {
@@ -191,8 +200,19 @@ impl Node1 {
             content: content.to_owned(),
             ..NewMessage::default()
         };
-        self.ask(Command::CreateMessage(CHANNEL, Box::new(message)))
+        self.ask(Command::CreateMessage(self.channel, Box::new(message)))
             .await
+    }
+}
+
+fn session_on(hub: u32, session: u64) -> Attach {
+    Attach {
+        hub: HubId(hub),
+        session,
+        user: OWNER,
+        intents: Intents::GUILDS.union(Intents::GUILD_MESSAGES),
+        large_threshold: 50,
+        presence: None,
     }
 }
 
@@ -218,7 +238,7 @@ fn i5_a_broadcast_is_one_message_per_hub_whatever_the_number_of_sessions() {
         let items = |hub: &Arc<Hub>| hub.count(is_items);
         let after: usize = node.hubs.iter().map(items).sum();
         assert_eq!(after - before, 3);
-        let stats = node.registry.find(GUILD).unwrap().stats;
+        let stats = node.registry.find(node.guild).unwrap().stats;
         assert_eq!(GuildStats::get(&stats.sessions), 1_500);
     });
 }
@@ -283,5 +303,228 @@ fn a_guild_that_was_never_made_is_unknown() {
             node.ask(Command::GetRoles).await.unwrap_err(),
             ApiError::UNKNOWN_GUILD
         );
+    });
+}
+
+fn budget(restarts: usize) -> GuildSettings {
+    GuildSettings {
+        budget: BudgetSettings {
+            restarts,
+            window: Duration::from_secs(60),
+        },
+        ..GuildSettings::default()
+    }
+}
+
+impl Node1 {
+    fn fault(&self, point: Point, times: u32) {
+        faults::set(Fault {
+            guild: self.guild,
+            point,
+            times,
+        });
+    }
+
+    fn stats(&self) -> Arc<GuildStats> {
+        self.registry.find(self.guild).unwrap().stats
+    }
+
+    /// What history has, oldest first.
+    async fn history(&self) -> Vec<String> {
+        let command = Command::GetMessages {
+            channel: self.channel,
+            page: crate::guild::command::Page::Latest,
+            limit: 100,
+        };
+        let Ok(Reply::Json(body)) = self.ask(command).await else {
+            panic!("history is readable");
+        };
+        let page: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
+        let content = |message: &serde_json::Value| message["content"].as_str().unwrap().to_owned();
+        page.iter().rev().map(content).collect()
+    }
+
+    /// Joins again as a hub does that was told that it lost the guild; answers what it missed.
+    async fn rejoin(&self, hub: u32, since: Position) -> Option<Vec<Position>> {
+        let mail = GuildMail::Rejoin {
+            hub: HubId(hub),
+            since,
+            sessions: vec![session_on(hub, 1)],
+        };
+        self.router.post(self.guild, mail).unwrap();
+        loop {
+            self.ask(Command::GetRoles).await.unwrap();
+            let mut news = self.hubs[hub as usize].news.lock().unwrap();
+            let found = news
+                .iter()
+                .position(|news| matches!(news, GuildNews::Rejoined { .. }));
+            if let Some(found) = found {
+                let GuildNews::Rejoined { missed, .. } = news.remove(found) else {
+                    unreachable!("just found")
+                };
+                let positions =
+                    |items: Arc<[Item]>| items.iter().filter_map(Item::position).collect();
+                return missed.map(positions);
+            }
+        }
+    }
+}
+
+fn is_lost(news: &GuildNews) -> bool {
+    matches!(news, GuildNews::Lost { .. })
+}
+
+/// *Invariant I8*, *I4*: a panic costs nobody their request.
+#[test]
+fn i8_requests_that_wait_survive_a_panic_and_the_one_that_met_it_is_done_once() {
+    actix::System::new().block_on(async {
+        let node = node(1);
+        node.create().await;
+        node.attach(0, 1);
+        node.ask(Command::GetRoles).await.unwrap();
+        node.fault(Point::HandlerPanic, 1);
+        let contents: Vec<String> = (0..30).map(|n| n.to_string()).collect();
+        let said = contents.iter().map(|content| node.say(content));
+        for outcome in futures_util::future::join_all(said).await {
+            outcome.unwrap();
+        }
+        assert_eq!(node.history().await, contents);
+        assert_eq!(node.hubs[0].count(is_lost), 1);
+        assert_eq!(GuildStats::get(&node.stats().restarts), 1);
+        assert_eq!(node.stats().health(), Health::Serving);
+    });
+}
+
+#[test]
+fn i8_a_request_that_makes_the_guild_panic_twice_is_dropped_and_its_author_told() {
+    actix::System::new().block_on(async {
+        let node = node(1);
+        node.create().await;
+        node.fault(Point::HandlerPanic, 2);
+        let (poison, next) = tokio::join!(node.say("poison"), node.say("next"));
+        assert_eq!(poison.unwrap_err(), ApiError::INTERNAL);
+        next.unwrap();
+        assert_eq!(node.history().await, ["next"]);
+        assert_eq!(GuildStats::get(&node.stats().restarts), 2);
+    });
+}
+
+#[test]
+fn i8_past_its_budget_a_guild_is_quarantined_until_the_operator_restarts_it() {
+    actix::System::new().block_on(async {
+        let node = node_with(1, budget(2));
+        node.create().await;
+        node.say("before").await.unwrap();
+        node.attach(0, 1);
+        node.ask(Command::GetRoles).await.unwrap();
+        node.fault(Point::HandlerPanic, 3);
+        assert_eq!(node.say("poison").await.unwrap_err(), ApiError::INTERNAL);
+        assert_eq!(node.say("third").await.unwrap_err(), ApiError::UNAVAILABLE);
+        assert_eq!(node.stats().health(), Health::Quarantined);
+        let refused = node.ask(Command::GetRoles).await;
+        assert_eq!(refused.unwrap_err(), ApiError::UNAVAILABLE);
+        let unavailable = |news: &GuildNews| matches!(news, GuildNews::Unavailable { .. });
+        // The hub had been told to join again, and had not.
+        assert_eq!(
+            node.hubs[0].count(is_lost) + node.hubs[0].count(unavailable),
+            1
+        );
+        node.router.post(node.guild, GuildMail::Restart).unwrap();
+        assert_eq!(node.history().await, ["before"]);
+        node.say("after").await.unwrap();
+    });
+}
+
+/// *Invariant I4*: what the journal has is answered as done, also where the guild panics between the
+/// append and the answer; *I3*: hubs that join again are sent it.
+#[test]
+fn i4_a_panic_between_append_and_broadcast_loses_nothing() {
+    actix::System::new().block_on(async {
+        let node = node(1);
+        node.create().await;
+        node.attach(0, 1);
+        node.ask(Command::GetRoles).await.unwrap();
+        let before = GuildStats::get(&node.stats().position);
+        node.fault(Point::FuturePanic, 1);
+        node.say("kept").await.unwrap();
+        assert_eq!(node.history().await, ["kept"]);
+        assert_eq!(node.hubs[0].count(is_lost), 1);
+        assert_eq!(node.hubs[0].count(is_items), 0);
+        assert_eq!(node.rejoin(0, before).await.unwrap(), [before + 1]);
+        node.say("next").await.unwrap();
+        assert_eq!(node.hubs[0].count(is_items), 1);
+    });
+}
+
+/// *Invariant I10*: what a hub missed comes from the journal where memory has it no more.
+#[test]
+fn i10_a_hub_that_joins_again_is_sent_the_whole_stretch_from_the_journal() {
+    actix::System::new().block_on(async {
+        let node = node(1);
+        node.create().await;
+        let since = GuildStats::get(&node.stats().position);
+        for n in 0..20 {
+            node.say(&n.to_string()).await.unwrap();
+        }
+        let fields = ChannelEdit {
+            name: Some("renamed".to_owned()),
+            ..ChannelEdit::default()
+        };
+        let edit = Command::EditChannel(node.channel, Box::new(fields));
+        node.router.post(node.guild, GuildMail::Restart).unwrap();
+        let expected: Vec<Position> = (since + 1..=since + 20).collect();
+        assert_eq!(node.rejoin(0, since).await.unwrap(), expected);
+        // A change of who sees what is among it: that takes the state.
+        node.ask(edit).await.unwrap();
+        node.router.post(node.guild, GuildMail::Restart).unwrap();
+        let missed = node.rejoin(0, since).await.unwrap();
+        assert_eq!(missed[..20], expected);
+        assert!(missed.len() > 20);
+    });
+}
+
+#[test]
+fn a_guild_that_nobody_uses_leaves_memory_and_wakes_as_it_was() {
+    actix::System::new().block_on(async {
+        let settings = GuildSettings {
+            passivate_after: Duration::ZERO,
+            housekeeping: Duration::from_millis(5),
+            ..GuildSettings::default()
+        };
+        let node = node_with(1, settings);
+        node.create().await;
+        let long = "x".repeat(1_900);
+        for _ in 0..90 {
+            node.say(&long).await.unwrap();
+        }
+        node.say("last").await.unwrap();
+        while node.registry.count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(node.history().await.len(), 91);
+        node.say("next").await.unwrap();
+        assert_eq!(node.history().await.last().unwrap(), "next");
+    });
+}
+
+#[test]
+fn a_long_tail_becomes_a_snapshot_and_the_guild_is_read_from_it() {
+    actix::System::new().block_on(async {
+        let settings = GuildSettings {
+            housekeeping: Duration::from_millis(5),
+            ..GuildSettings::default()
+        };
+        let node = node_with(1, settings);
+        node.create().await;
+        let long = "x".repeat(1_900);
+        let mut said = 0;
+        while node.journal.snapshot(node.guild).await.unwrap().is_none() {
+            node.say(&long).await.unwrap();
+            said += 1;
+            assert!(said < 10_000, "no snapshot");
+        }
+        node.router.post(node.guild, GuildMail::Restart).unwrap();
+        assert_eq!(node.history().await.len(), said.min(100));
+        node.say("next").await.unwrap();
     });
 }

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::limits::CoreSettings;
-use super::{Batch, Output};
+use super::{Batch, Output, Ticket};
 use crate::fanout::Item;
-use crate::guild::command::Reply;
+use crate::guild::command::{Outcome, Reply};
 use crate::protocol::{ApiError, Position};
 
 /// Outputs that an idle guild has room for without asking for memory again.
@@ -168,25 +168,17 @@ impl Outbox {
         self.ready.drain(..)
     }
 
-    /// Everything that was asked and will not be answered, because the guild gives up: requests and
-    /// attachments, each with UNAVAILABLE.
-    pub(super) fn give_up(self) -> impl Iterator<Item = Output> {
-        let waiting = self
-            .waiting
-            .into_iter()
-            .filter_map(|(_, output)| match output {
-                Output::Reply { ticket, .. } => Some(Output::Reply {
-                    ticket,
-                    outcome: Err(ApiError::UNAVAILABLE),
-                }),
-                Output::Attached { hub, session, .. } => Some(Output::Attached {
-                    hub,
-                    session,
-                    result: Box::new(Err(ApiError::UNAVAILABLE)),
-                }),
-                Output::Item(_) => None,
-            });
-        self.ready.into_iter().chain(waiting)
+    /// The answers to every request that still waits, because the guild gives up: those that depend on
+    /// no record after `written` as they are, the others with UNAVAILABLE.
+    pub(super) fn give_up(self, written: Position) -> impl Iterator<Item = (Ticket, Outcome)> {
+        let ready = self.ready.into_iter().map(|output| (0, output));
+        ready
+            .chain(self.waiting)
+            .filter_map(move |(position, output)| match output {
+                Output::Reply { ticket, outcome } if position <= written => Some((ticket, outcome)),
+                Output::Reply { ticket, .. } => Some((ticket, Err(ApiError::UNAVAILABLE))),
+                Output::Attached { .. } | Output::Item(_) => None,
+            })
     }
 }
 

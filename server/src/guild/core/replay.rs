@@ -39,6 +39,23 @@ impl State {
     }
 }
 
+/// The items of a record, where they can be known without the state: not of what may change who sees
+/// what.
+pub fn items_of(scope: Scope, position: Position, event: &Event) -> Option<Items> {
+    let needs_state = !scope.direct
+        && matches!(
+            event,
+            Event::ChannelCreated(_)
+                | Event::ChannelUpdated(_)
+                | Event::ChannelDeleted(_)
+                | Event::RoleCreated(_)
+                | Event::RoleUpdated(_)
+                | Event::RoleDeleted { .. }
+                | Event::GuildUpdated { .. }
+        );
+    (!needs_state).then(|| render::items(scope, position, event))
+}
+
 impl Guild {
     /// Whether hubs need a new table after this event.
     fn changes_table(&self, event: &Event) -> bool {

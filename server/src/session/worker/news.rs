@@ -13,6 +13,8 @@ use crate::session::links::HubMail;
 use crate::session::report::SessionReport;
 use crate::session::sink::Sink;
 use crate::session::state::{MembershipState, Session, key_and_generation};
+#[cfg(any(test, feature = "fault-points"))]
+use crate::supervision::faults;
 
 impl Worker {
     /// Mail for the hub.
@@ -50,7 +52,13 @@ impl Worker {
 
     fn on_news(&mut self, news: GuildNews) {
         match news {
-            GuildNews::Items { guild, items } => self.on_items(guild, &items),
+            GuildNews::Items { guild, items } => {
+                if !self.rejoining.contains_key(&guild) {
+                    self.on_items(guild, &items);
+                }
+            }
+            GuildNews::Rejoined { guild, missed } => self.rejoined(guild, missed),
+            GuildNews::Unavailable { guild } => self.unavailable(guild),
             GuildNews::Attached {
                 guild,
                 session,
@@ -73,10 +81,17 @@ impl Worker {
         }
     }
 
-    fn on_items(&mut self, guild: GuildId, items: &[Item]) {
+    /// Hands items out; those that the room has seen already are passed over.
+    pub(super) fn on_items(&mut self, guild: GuildId, items: &[Item]) {
+        #[cfg(any(test, feature = "fault-points"))]
+        faults::hit(faults::Point::HubPanic, guild);
         let Some(room) = self.rooms.get_mut(&guild) else {
             return;
         };
+        let seen = room.position();
+        let is_old = |item: &Item| item.position().is_some_and(|position| position <= seen);
+        let old = items.iter().take_while(|item| is_old(item)).count();
+        let items = &items[old..];
         let mut sink = Sink {
             sessions: &mut self.sessions,
             bounds: &self.shared.settings.outbox,
@@ -111,7 +126,7 @@ impl Worker {
                 self.set_place(key, guild, place);
             }
             MembershipState::Asked { joined, .. } => {
-                let place = room.join(key, intents, Arc::clone(&attachment.member));
+                let place = room.join(key, intents, Arc::clone(&attachment.member), view.position);
                 let visible = room.visible(place).cloned().unwrap_or_default();
                 self.set_place(key, guild, place);
                 let tells = !view.table.direct;
@@ -132,7 +147,9 @@ impl Worker {
                     bounds: &self.shared.settings.outbox,
                     after: &mut self.after,
                 };
-                if let Some(place) = room.rejoin(key, intents, *parts, &missed, &mut sink) {
+                if let Some(place) =
+                    room.rejoin(key, intents, *parts, (&missed, view.position), &mut sink)
+                {
                     self.set_place(key, guild, place);
                 }
             }
@@ -164,17 +181,6 @@ impl Worker {
                 .retain(|membership| membership.guild != guild);
         }
         self.deliver(key, guild_create::guild_delete(guild, comes_back));
-    }
-
-    /// Items of a guild were lost on the way: whoever is in its room cannot go on.
-    fn lost(&mut self, guild: GuildId) {
-        let Some(room) = self.rooms.get(&guild) else {
-            return;
-        };
-        let sessions: Vec<usize> = room.sessions().collect();
-        for key in sessions {
-            self.invalidate(key);
-        }
     }
 
     fn joined(&mut self, guild: GuildId, user: UserId) {

@@ -28,6 +28,7 @@ impl Worker {
             }
         }
         self.ask_again(now_ms);
+        self.rejoin_again(now_ms);
         self.settle();
         self.count_sessions();
         self.counters.flush_into(&self.shared.counters);

@@ -2,6 +2,7 @@ use super::world::*;
 use crate::fanout::Item;
 use crate::guild::command::{Caller, Command, Page};
 use crate::guild::core::{CoreSettings, GuildCore, Output};
+use crate::guild::event::Event;
 use crate::protocol::objects::Nonce;
 use crate::protocol::{ApiError, Intents};
 
@@ -165,23 +166,20 @@ fn a_nonce_sent_again_while_the_first_is_pending_is_one_message() {
 }
 
 #[test]
-fn who_waits_when_the_guild_gives_up_is_answered() {
+fn i4_who_waits_when_the_guild_gives_up_is_told_what_the_journal_holds() {
     let mut world = World::new();
-    let ticket = world.submit(Caller::User(user(ALICE)), create(GENERAL, "x"));
+    let first = world.submit(Caller::User(user(ALICE)), create(GENERAL, "written"));
+    let written = world.core.position();
+    let second = world.submit(Caller::User(user(ALICE)), create(GENERAL, "not written"));
     let at = world.moment();
     world.core.attach(&at, &session(BOB, 1, Intents::NONE));
     let core = std::mem::replace(&mut world.core, GuildCore::new(GUILD));
-    let left: Vec<_> = core.give_up().collect();
+    let left: Vec<_> = core.give_up(written).collect();
     assert_eq!(left.len(), 2);
-    assert!(matches!(
-        &left[0],
-        Output::Reply { ticket: t, outcome: Err(error) } if *t == ticket && *error == ApiError::UNAVAILABLE
-    ));
-    assert!(matches!(
-        &left[1],
-        Output::Attached { session: 1, result, .. }
-            if matches!(&**result, Err(error) if *error == ApiError::UNAVAILABLE)
-    ));
+    assert!(matches!(&left[0], (ticket, Ok(_)) if *ticket == first));
+    assert!(
+        matches!(&left[1], (ticket, Err(error)) if *ticket == second && *error == ApiError::UNAVAILABLE)
+    );
 }
 
 #[test]
@@ -199,7 +197,9 @@ fn ephemeral_events_do_not_wait() {
 #[test]
 fn a_claim_is_a_record_of_its_own() {
     let mut world = World::new();
-    world.core.claim("node-a");
+    world.core.emit(Event::Claimed {
+        node: "node-a".to_owned(),
+    });
     let batch = world.core.next_batch().unwrap();
     assert_eq!(
         &batch.records[0][..],

@@ -56,7 +56,9 @@ impl Life {
             known: Vec::new(),
             removed: BTreeSet::new(),
         };
-        life.core.claim("node");
+        life.core.emit(Event::Claimed {
+            node: "node".to_owned(),
+        });
         let new = NewGuild {
             name: "Random".to_owned(),
             owner: user(UserId::new(1)),

@@ -1,0 +1,236 @@
+//! What a guild does after a panic or a failed append: it throws its state away and reads the journal.
+//!
+//! Mail that waits stays. Who was answered nothing yet is told what the journal holds. Hubs join
+//! again and are sent what they missed, so that sessions notice nothing but a pause.
+
+use std::time::Duration;
+
+use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use super::load::{Loaded, load};
+use super::{GuildActor, InHand};
+use crate::clock;
+use crate::fanout::mail::GuildNews;
+#[cfg(any(test, feature = "fault-points"))]
+use crate::guild::command::Command;
+use crate::guild::command::Outcome;
+use crate::guild::core::GuildCore;
+use crate::guild::recent::RecentItems;
+use crate::guild::stats::{GuildStats, Health};
+use crate::journal::JournalError;
+use crate::protocol::{ApiError, Position};
+use crate::supervision::budget::Verdict;
+#[cfg(any(test, feature = "fault-points"))]
+use crate::supervision::faults;
+
+/// How long after a failed read or a refused claim it is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// Panics that a request may cause; then it is dropped.
+const MAX_ATTEMPTS: u8 = 2;
+
+impl GuildActor {
+    /// Reads the journal; mail waits meanwhile.
+    pub(super) fn load(&mut self, ctx: &mut Context<Self>) {
+        self.stats.set_health(Health::Loading);
+        let (tools, id, wait) = (
+            self.tools.clone(),
+            self.id,
+            std::mem::take(&mut self.backoff),
+        );
+        let load = async move {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            load(&tools, id).await
+        };
+        ctx.wait(
+            load.into_actor(self)
+                .map(|loaded, actor, ctx| match loaded {
+                    Ok(loaded) => actor.loaded(loaded, ctx),
+                    Err(error) => actor.not_loaded(&error, ctx),
+                }),
+        );
+    }
+
+    fn loaded(&mut self, loaded: Loaded, ctx: &mut Context<Self>) {
+        // Another owner's claim lies between: what is there is not this actor's.
+        let written = if self.epoch.is_some_and(|epoch| loaded.former_claim > epoch) {
+            0
+        } else {
+            loaded.written
+        };
+        self.core = loaded.core;
+        self.recent = RecentItems::starting_after(self.core.position());
+        self.claimed = loaded.epoch.is_some() || !self.core.exists();
+        self.epoch = loaded.epoch.or(self.epoch);
+        self.tail_bytes = loaded.tail_bytes;
+        self.snapshot_bytes = loaded.snapshot_bytes;
+        self.stats.set_health(Health::Serving);
+        GuildStats::set(&self.stats.position, self.core.acknowledged());
+        self.settle_former(written);
+        self.tell_lost();
+        if !self.claimed {
+            Self::claim_later(ctx);
+        }
+        if let Some(request) = self.retry.take() {
+            if self.claimed || request.request.command.only_reads() {
+                self.handle_request(request);
+            } else {
+                self.answer(request.ticket, Err(ApiError::UNAVAILABLE));
+            }
+        }
+        self.advance(ctx);
+    }
+
+    /// Loads the guild anew once the journal takes writes.
+    fn claim_later(ctx: &mut Context<Self>) {
+        ctx.run_later(TRY_AGAIN, |actor, ctx| {
+            if actor.tools.journal.accepts_writes() {
+                actor.recover(ctx);
+            } else {
+                Self::claim_later(ctx);
+            }
+        });
+    }
+
+    fn not_loaded(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
+        tracing::error!(guild = %self.id, %error, "guild could not be loaded");
+        self.settle_former(0);
+        if let JournalError::Damaged(_) = error {
+            self.quarantine();
+            return;
+        }
+        self.stats.set_health(Health::Failed);
+        ctx.run_later(TRY_AGAIN, |actor, ctx| {
+            if actor.stats.health() == Health::Failed {
+                actor.load(ctx);
+            }
+        });
+    }
+
+    /// Starts anew from the journal.
+    pub(super) fn recover(&mut self, ctx: &mut Context<Self>) {
+        self.set_aside();
+        self.load(ctx);
+    }
+
+    /// Puts the state away that may hold what the journal does not.
+    pub(super) fn set_aside(&mut self) {
+        let blank = GuildCore::with_settings(self.id, self.tools.settings.core.clone());
+        let core = std::mem::replace(&mut self.core, blank);
+        // The first one has the answers; one that was never loaded has none.
+        self.former.get_or_insert(core);
+        self.append_started = None;
+        self.handled = 0;
+        self.returning.clear();
+        self.fetching = false;
+        self.parked.clear();
+    }
+
+    /// Answers what was asked of the former state.
+    fn settle_former(&mut self, written: Position) {
+        if let Some(former) = self.former.take() {
+            for (ticket, outcome) in former.give_up(written) {
+                self.answer(ticket, outcome);
+            }
+        }
+        let kept = self.retry.as_ref().map(|request| request.ticket);
+        let left: Vec<u64> = self.tickets.iter().map(|(key, _)| key as u64).collect();
+        for ticket in left {
+            if Some(ticket) != kept {
+                self.answer(ticket, Err(ApiError::UNAVAILABLE));
+            }
+        }
+    }
+
+    /// Tells every hub to join again.
+    fn tell_lost(&mut self) {
+        for subscription in self.subscriptions.drain(..) {
+            let news = GuildNews::Lost { guild: self.id };
+            subscription.link.post_control(news);
+        }
+    }
+
+    /// An append failed: the state holds what the journal does not.
+    pub(super) fn append_failed(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
+        self.tools.counters.append_failures.inc();
+        if let JournalError::Conflict { .. } = error
+            && !self.registry.is_current(self.id, self.incarnation)
+        {
+            tracing::info!(guild = %self.id, "another actor has taken the guild over");
+            self.set_aside();
+            self.settle_former(0);
+            self.subscriptions.clear();
+            ctx.stop();
+            return;
+        }
+        tracing::error!(guild = %self.id, %error, "append failed");
+        self.recover(ctx);
+    }
+
+    /// After a panic, before the actor starts again.
+    pub(super) fn after_panic(&mut self) {
+        GuildStats::add(&self.stats.restarts, 1);
+        self.tools.counters.guild_restarts.inc();
+        self.set_aside();
+        if let Some(mut request) = self.in_hand.take() {
+            request.attempts += 1;
+            if request.attempts < MAX_ATTEMPTS {
+                self.retry = Some(request);
+            } else {
+                tracing::error!(guild = %self.id, "a request that makes the guild panic is dropped");
+                self.answer(request.ticket, Err(ApiError::INTERNAL));
+            }
+        }
+        match self.budget.panicked(clock::now()) {
+            Verdict::Restart(wait) => self.backoff = wait,
+            Verdict::Quarantine => self.quarantine(),
+        }
+    }
+
+    /// Serves nothing until the operator says so.
+    pub(super) fn quarantine(&mut self) {
+        tracing::error!(guild = %self.id, "guild is quarantined");
+        self.stats.set_health(Health::Quarantined);
+        self.retry = None;
+        self.settle_former(0);
+        for subscription in self.subscriptions.drain(..) {
+            let news = GuildNews::Unavailable { guild: self.id };
+            subscription.link.post_control(news);
+        }
+    }
+
+    /// The operator wants the guild loaded anew.
+    pub(super) fn restart(&mut self, ctx: &mut Context<Self>) {
+        tracing::info!(guild = %self.id, "restarted by the operator");
+        self.budget.reset();
+        self.recover(ctx);
+    }
+
+    pub(super) fn handle_request(&mut self, request: InHand) {
+        let (ticket, again) = (request.ticket, request.request.clone());
+        self.in_hand = Some(request);
+        #[cfg(any(test, feature = "fault-points"))]
+        if let Command::CreateMessage(..) = again.command {
+            faults::hit(faults::Point::HandlerPanic, self.id);
+            faults::hit(faults::Point::Loop, self.id);
+        }
+        self.core.handle(&self.moment(), ticket, again);
+        self.in_hand = None;
+    }
+
+    /// Answers a request, once.
+    pub(super) fn answer(&mut self, ticket: u64, outcome: Outcome) {
+        let Some((asked, reply)) = self.tickets.try_remove(ticket as usize) else {
+            return;
+        };
+        let counters = &self.tools.counters;
+        if let Some(asked) = asked {
+            counters.publish_ack_seconds.observe(asked.elapsed());
+        }
+        let answered = outcome.as_ref().map(drop).map_err(|error| error.status);
+        counters.guild_answered(answered);
+        // The asker may have given up waiting.
+        let _ = reply.send(outcome);
+    }
+}

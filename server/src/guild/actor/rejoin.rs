@@ -1,0 +1,170 @@
+//! Hubs and sessions that come back with a past, and what they missed.
+
+use std::sync::Arc;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use super::load::items_between;
+use super::{GuildActor, GuildMail, Subscription};
+use crate::fanout::mail::GuildNews;
+use crate::fanout::{HubId, Item};
+use crate::guild::core::Attach;
+use crate::guild::stats::Health;
+use crate::protocol::{ApiError, Position};
+
+/// Most records read back for who was away.
+const MAX_MISSED: Position = 50_000;
+/// Most that wait for records to be read back.
+const MAX_PARKED: usize = 65_536;
+
+/// Who waits for records to be read back.
+#[derive(Debug)]
+pub(super) enum Parked {
+    Session(Attach),
+    Hub(HubId, Vec<Attach>),
+}
+
+impl GuildActor {
+    /// Attaches a session that has everything up to `since`.
+    pub(super) fn reattach(&mut self, attach: Attach, since: Position, ctx: &mut Context<Self>) {
+        if since < self.recent.complete_after() {
+            self.park(since, Parked::Session(attach), ctx);
+            return;
+        }
+        self.returning.insert((attach.hub, attach.session), since);
+        self.attach(&attach);
+    }
+
+    /// Takes a hub back that has everything up to `since`.
+    pub(super) fn rejoin(
+        &mut self,
+        hub: HubId,
+        since: Position,
+        sessions: Vec<Attach>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(missed) = self.recent.since(since) else {
+            self.park(since, Parked::Hub(hub, sessions), ctx);
+            return;
+        };
+        for attach in &sessions {
+            self.core.restore(attach);
+        }
+        let Some(link) = self.tools.hubs.get(hub) else {
+            return;
+        };
+        self.subscriptions.retain(|entry| entry.hub != hub);
+        let news = GuildNews::Rejoined {
+            guild: self.id,
+            missed: Some(missed),
+        };
+        link.post_control(news);
+        self.subscriptions.push(Subscription {
+            hub,
+            link,
+            lost: false,
+        });
+    }
+
+    /// Lets somebody wait until what they missed is read back.
+    fn park(&mut self, since: Position, who: Parked, ctx: &mut Context<Self>) {
+        let too_long = self.recent.complete_after() - since > MAX_MISSED;
+        if too_long || self.parked.len() >= MAX_PARKED {
+            self.refuse_parked(who);
+            return;
+        }
+        self.parked.push((since, who));
+        if !self.fetching {
+            self.fetch(ctx);
+        }
+    }
+
+    fn fetch(&mut self, ctx: &mut Context<Self>) {
+        let Some(since) = self.parked.iter().map(|(since, _)| *since).min() else {
+            return;
+        };
+        self.fetching = true;
+        let until = self.recent.complete_after();
+        let journal = Arc::clone(&self.tools.journal);
+        let scope = self.core.scope();
+        let fetch = items_between(
+            journal,
+            scope,
+            (since, until),
+            self.tools.settings.core.clone(),
+        );
+        ctx.spawn(fetch.into_actor(self).map(move |fetched, actor, ctx| {
+            actor.fetching = false;
+            match fetched {
+                Ok(items) => actor.fetched(since, until, items, ctx),
+                Err(error) => {
+                    tracing::error!(guild = %actor.id, %error, "what was missed cannot be read");
+                    for (_, who) in std::mem::take(&mut actor.parked) {
+                        actor.refuse_parked(who);
+                    }
+                }
+            }
+        }));
+    }
+
+    fn fetched(
+        &mut self,
+        since: Position,
+        until: Position,
+        items: Vec<Item>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.recent.extend_back(since, until, items);
+        for (since, who) in std::mem::take(&mut self.parked) {
+            match who {
+                Parked::Session(attach) => self.reattach(attach, since, ctx),
+                Parked::Hub(hub, sessions) => self.rejoin(hub, since, sessions, ctx),
+            }
+        }
+        self.advance(ctx);
+    }
+
+    /// The whole stretch cannot be had (*invariant I10*).
+    fn refuse_parked(&mut self, who: Parked) {
+        match who {
+            Parked::Session(attach) => {
+                // Attached all the same, so that the answer finds the session: it may not go on.
+                self.returning.insert((attach.hub, attach.session), 0);
+                self.attach(&attach);
+            }
+            Parked::Hub(hub, _) => {
+                if let Some(link) = self.tools.hubs.get(hub) {
+                    let news = GuildNews::Rejoined {
+                        guild: self.id,
+                        missed: None,
+                    };
+                    link.post_control(news);
+                }
+            }
+        }
+    }
+
+    /// Answers mail that the guild cannot deal with now.
+    pub(super) fn refuse(&mut self, mail: GuildMail) {
+        let error = ApiError::UNAVAILABLE;
+        match mail {
+            GuildMail::Ask { reply, .. } => {
+                self.tools.counters.guild_answered(Err(error.status));
+                // The asker may be gone.
+                let _ = reply.send(Err(error));
+            }
+            GuildMail::Rejoin { hub, .. } if self.stats.health() == Health::Quarantined => {
+                if let Some(link) = self.tools.hubs.get(hub) {
+                    link.post_control(GuildNews::Unavailable { guild: self.id });
+                }
+            }
+            // They ask again until the guild serves.
+            GuildMail::Attach(_)
+            | GuildMail::Reattach(..)
+            | GuildMail::Rejoin { .. }
+            | GuildMail::Detach { .. }
+            | GuildMail::Presence { .. }
+            | GuildMail::Restart => {}
+        }
+    }
+}
