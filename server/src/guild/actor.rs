@@ -161,6 +161,8 @@ pub struct GuildActor {
     handled: u32,
     /// Tells this actor from another one of the guild.
     incarnation: u64,
+    /// Tells the state from the ones before it: what was begun for those is of no use to it.
+    life: u64,
     /// The position of this actor's claim.
     epoch: Option<Position>,
     /// Whether the log is this actor's; without it, only reads are served.
@@ -207,6 +209,7 @@ impl GuildActor {
             append_started: None,
             handled: 0,
             incarnation,
+            life: 0,
             epoch: None,
             claimed: false,
             backoff: Duration::ZERO,
@@ -244,7 +247,11 @@ impl GuildActor {
             .tools
             .journal
             .append(self.id, batch.expected, batch.records);
-        ctx.spawn(append.into_actor(self).map(|result, actor, ctx| {
+        let life = self.life;
+        ctx.spawn(append.into_actor(self).map(move |result, actor, ctx| {
+            if actor.life != life {
+                return;
+            }
             if let Some(started) = actor.append_started.take() {
                 actor
                     .tools
@@ -367,6 +374,11 @@ impl GuildActor {
         if self.core.sessions_on(hub) == 0 {
             return;
         }
+        self.subscribe(hub);
+    }
+
+    /// From now on the hub gets what happens.
+    fn subscribe(&mut self, hub: HubId) {
         let subscribed = self.subscriptions.iter_mut().find(|entry| entry.hub == hub);
         if let Some(subscription) = subscribed {
             subscription.lost = false;

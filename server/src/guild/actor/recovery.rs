@@ -85,7 +85,9 @@ impl GuildActor {
     /// Loads the guild anew once the journal takes writes.
     fn claim_later(ctx: &mut Context<Self>) {
         ctx.run_later(TRY_AGAIN, |actor, ctx| {
-            if actor.tools.journal.accepts_writes() {
+            if actor.claimed {
+                // Somebody else had it loaded meanwhile.
+            } else if actor.tools.journal.accepts_writes() {
                 actor.recover(ctx);
             } else {
                 Self::claim_later(ctx);
@@ -120,11 +122,14 @@ impl GuildActor {
         let core = std::mem::replace(&mut self.core, blank);
         // The first one has the answers; one that was never loaded has none.
         self.former.get_or_insert(core);
+        self.life += 1;
         self.append_started = None;
         self.handled = 0;
         self.returning.clear();
         self.fetching = false;
-        self.parked.clear();
+        for (_, who) in std::mem::take(&mut self.parked) {
+            self.subscribe(who.hub());
+        }
     }
 
     /// Answers what was asked of the former state.

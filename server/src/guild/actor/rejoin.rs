@@ -24,6 +24,15 @@ pub(super) enum Parked {
     Hub(HubId, Vec<Attach>),
 }
 
+impl Parked {
+    pub(super) const fn hub(&self) -> HubId {
+        match self {
+            Self::Session(attach) => attach.hub,
+            Self::Hub(hub, _) => *hub,
+        }
+    }
+}
+
 impl GuildActor {
     /// Attaches a session that has everything up to `since`.
     pub(super) fn reattach(&mut self, attach: Attach, since: Position, ctx: &mut Context<Self>) {
@@ -93,7 +102,11 @@ impl GuildActor {
             (since, until),
             self.tools.settings.core.clone(),
         );
+        let life = self.life;
         ctx.spawn(fetch.into_actor(self).map(move |fetched, actor, ctx| {
+            if actor.life != life {
+                return;
+            }
             actor.fetching = false;
             match fetched {
                 Ok(items) => actor.fetched(since, until, items, ctx),
