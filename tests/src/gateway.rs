@@ -56,26 +56,25 @@ impl Gateway {
 
     /// Connects and reads nothing.
     pub async fn open(server: &Server, path: &str) -> Self {
-        let address = server.address();
+        let opened = within("the upgrade", Self::dial(server.address(), path)).await;
+        opened.unwrap_or_else(|error| panic!("upgrade of {path}: {error}"))
+    }
+
+    /// The same to a server that may be gone: an error where there is no upgrade.
+    pub async fn dial(address: SocketAddr, path: &str) -> Result<Self, tokio_websockets::Error> {
         let uri = format!("ws://{address}{path}");
         let uri = uri.parse().expect("a URI");
-        let opened = async {
-            let stream = TcpStream::connect(address).await.expect("a connection");
-            stream.set_nodelay(true).expect("an option of TCP");
-            let local = stream.local_addr().expect("an address");
-            let upgraded = ClientBuilder::from_uri(uri).connect_on(stream).await;
-            let (socket, _) =
-                upgraded.unwrap_or_else(|error| panic!("upgrade of {path}: {error:?}"));
-            (socket, local)
-        };
-        let (socket, local) = within("the upgrade", opened).await;
-        Self {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        let (socket, _) = ClientBuilder::from_uri(uri).connect_on(stream).await?;
+        Ok(Self {
             socket,
             inflate: path.contains("zlib-stream").then(Inflate::default),
             seq: 0,
             passed: VecDeque::new(),
             local,
-        }
+        })
     }
 
     /// The last sequence number seen.
@@ -218,16 +217,26 @@ impl Gateway {
 
     /// Sends Identify with these intents.
     pub async fn identify(&mut self, token: &str, intents: u64) {
-        let properties = json!({"os": "linux", "browser": "tests", "device": "tests"});
-        let data = json!({"token": token, "intents": intents, "properties": properties});
-        self.send(json!({"op": 2, "d": data})).await;
+        self.send(identify(token, intents)).await;
+    }
+
+    /// The same to a server that may be gone; whether it was sent.
+    pub async fn try_identify(&mut self, token: &str, intents: u64) -> bool {
+        let message = Message::text(identify(token, intents).to_string());
+        self.socket.send(message).await.is_ok()
     }
 
     /// Sends Resume; what comes is then expected to go on after `seq`.
     pub async fn resume(&mut self, token: &str, session: &str, seq: u64) {
         self.seq = seq;
-        let data = json!({"token": token, "session_id": session, "seq": seq});
-        self.send(json!({"op": 6, "d": data})).await;
+        self.send(resume(token, session, seq)).await;
+    }
+
+    /// The same to a server that may be gone; whether it was sent.
+    pub async fn try_resume(&mut self, token: &str, session: &str, seq: u64) -> bool {
+        self.seq = seq;
+        let message = Message::text(resume(token, session, seq).to_string());
+        self.socket.send(message).await.is_ok()
     }
 
     /// Sends a heartbeat that acknowledges what was read, and reads on to its ACK; gives the payloads
@@ -258,4 +267,13 @@ impl Gateway {
         // Without it the connection ends in the ordinary way, which is a cut too.
         let _ = socket.set_linger(Some(std::time::Duration::ZERO));
     }
+}
+
+fn identify(token: &str, intents: u64) -> Value {
+    let properties = json!({"os": "linux", "browser": "tests", "device": "tests"});
+    json!({"op": 2, "d": {"token": token, "intents": intents, "properties": properties}})
+}
+
+fn resume(token: &str, session: &str, seq: u64) -> Value {
+    json!({"op": 6, "d": {"token": token, "session_id": session, "seq": seq}})
 }

@@ -8,6 +8,7 @@ pub mod account;
 pub mod admin;
 pub mod binary;
 pub mod bystander;
+pub mod crash;
 pub mod deadline;
 pub mod gateway;
 pub mod inflate;

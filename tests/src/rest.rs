@@ -72,7 +72,7 @@ impl Rest {
         self.send(method, path, body).await
     }
 
-    /// Any method, with any body of any type.
+    /// Any method, with any body of any type. Panics where there is no answer.
     pub async fn send(
         &self,
         method: Method,
@@ -80,6 +80,17 @@ impl Rest {
         body: Option<(Bytes, &str)>,
     ) -> Answer {
         let path = path.as_ref();
+        let answered = self.try_send(method.clone(), path, body).await;
+        answered.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
+    }
+
+    /// The same from a server that may be gone: an error where there is no whole answer.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(Bytes, &str)>,
+    ) -> reqwest::Result<Answer> {
         let mut request = self
             .http
             .request(method.clone(), format!("{}{path}", self.base));
@@ -89,21 +100,13 @@ impl Rest {
         if let Some((body, kind)) = body {
             request = request.header(CONTENT_TYPE, kind).body(body);
         }
-        let name = format!("{method} {path}");
-        let answered = async {
-            let response = request.send().await?;
-            let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            Ok::<_, reqwest::Error>((status, headers, response.bytes().await?))
-        };
-        let (status, headers, body) = answered
-            .await
-            .unwrap_or_else(|error| panic!("{name}: {error:?}"));
-        Answer {
-            request: name,
-            status,
-            headers,
-            body,
-        }
+        let response = request.send().await?;
+        Ok(Answer {
+            request: format!("{method} {path}"),
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.bytes().await?,
+        })
     }
 
     /// Sends a message and gives it.

@@ -35,6 +35,7 @@ pub struct Setup {
     settings: Vec<String>,
     data: Option<Arc<TempDir>>,
     strict: bool,
+    port: u16,
 }
 
 impl Setup {
@@ -61,6 +62,13 @@ impl Setup {
     #[must_use]
     pub fn data_of(mut self, server: &Server) -> Self {
         self.data = Some(Arc::clone(&server.data));
+        self
+    }
+
+    /// Listens on this port instead of a free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
         self
     }
 
@@ -115,7 +123,8 @@ impl Server {
             .open(&log)
             .expect("a file for the server's log");
         let mut command = guildhall(data.path());
-        command.args(["dev", "--json", "--port=0", "--admin-port=0", "--workers=2"]);
+        command.args(["dev", "--json", "--admin-port=0", "--workers=2"]);
+        command.arg(format!("--port={}", setup.port));
         let generous = if setup.strict {
             &GENEROUS[..0]
         } else {
@@ -224,20 +233,21 @@ impl Server {
 
     /// Waits for the end of the process.
     pub async fn exit(&mut self) -> ExitStatus {
-        let child = std::cell::RefCell::new(&mut self.child);
         eventually("the end of the server", || {
-            let ended = child
-                .borrow_mut()
-                .try_wait()
-                .expect("the server is a child");
+            let ended = self.ended();
             async move { ended }
         })
         .await
     }
 
+    /// How the process ended, where it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the server is a child")
+    }
+
     /// Panics where the process has ended.
     pub fn assert_running(&mut self) {
-        let ended = self.child.try_wait().expect("the server is a child");
+        let ended = self.ended();
         assert!(ended.is_none(), "the server has ended: {ended:?}");
     }
 }
