@@ -1,0 +1,189 @@
+//! Messages per second through the router of one process, kept as each durability promises.
+//!
+//! `cargo bench -p guildhall-server --bench publish`. Every publisher sends its next message when
+//! its last one is acknowledged. The time of the disk's own `fdatasync` is printed beside.
+#![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use guildhall_server::counters::Counters;
+use guildhall_server::fanout::mail::HubLinks;
+use guildhall_server::guild::actor::GuildTools;
+use guildhall_server::guild::command::{
+    Caller, ChannelEdit, Command, NewChannel, NewGuild, NewMessage, Request,
+};
+use guildhall_server::guild::executors::Executors;
+use guildhall_server::guild::registry::Registry;
+use guildhall_server::guild::router::Router;
+use guildhall_server::journal::{Journal, MemoryJournal};
+use guildhall_server::placement::{
+    Member, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
+};
+use guildhall_server::protocol::ids::SnowflakeSource;
+use guildhall_server::protocol::objects::{ChannelType, User};
+use guildhall_server::protocol::{ChannelId, GuildId, UserId};
+use guildhall_server::store::{Store, StoreSettings};
+use guildhall_server::supervision::mail::MailBounds;
+
+const SECONDS: u64 = 3;
+/// Fewest messages in flight, all guilds together.
+const IN_FLIGHT: u64 = 64;
+
+fn main() {
+    let folder = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
+    println!("fdatasync of 4 KiB appended: {}", sync_times(folder.path()));
+    println!(
+        "| durability | guilds | in flight | messages/s | ack p50 ms | ack p99 ms | records per commit |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for durability in ["memory", "os", "disk"] {
+        for guilds in [1, 64, 1_000] {
+            let dir = folder.path().join(format!("{durability}-{guilds}"));
+            std::fs::create_dir(&dir).unwrap();
+            let system = actix::System::new();
+            system.block_on(measure(durability, guilds, &dir));
+        }
+    }
+}
+
+fn sync_times(dir: &Path) -> String {
+    let mut file = File::create(dir.join("probe")).unwrap();
+    let mut took: Vec<Duration> = (0..500)
+        .map(|_| {
+            file.write_all(&[7; 4_096]).unwrap();
+            let start = Instant::now();
+            file.sync_data().unwrap();
+            start.elapsed()
+        })
+        .collect();
+    let (half, most) = quantiles(&mut took);
+    format!("p50 {half:.3} ms, p99 {most:.3} ms")
+}
+
+fn quantiles(took: &mut [Duration]) -> (f64, f64) {
+    took.sort_unstable();
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    (at(0.5), at(0.99))
+}
+
+fn router(journal: Arc<dyn Journal>, counters: &Arc<Counters>) -> (Router, Executors) {
+    let executors = Executors::start(1);
+    let tools = GuildTools {
+        journal,
+        ids: Arc::new(SnowflakeSource::new(1)),
+        hubs: HubLinks::default(),
+        node: "here".into(),
+        counters: Arc::clone(counters),
+        settings: Arc::default(),
+    };
+    let bounds = MailBounds {
+        count: 4_096,
+        bytes: 8 << 20,
+    };
+    let registry = Registry::new(executors.clone(), tools, bounds);
+    let here = NodeName::new("here").unwrap();
+    let ring = Ring::build([Member::new(here.clone())], RingSettings::default()).unwrap();
+    let placement = PlacementHandle::new(Placement::new(ring, Overrides::new()));
+    let timeout = Duration::from_secs(20);
+    (Router::new(placement, here, registry, timeout), executors)
+}
+
+async fn measure(durability: &str, guilds: u64, dir: &Path) {
+    let counters = Arc::new(Counters::default());
+    let settings = StoreSettings {
+        dir: dir.to_owned(),
+        sync: durability == "disk",
+        min_free_bytes: 0,
+    };
+    let store = (durability != "memory").then(|| Store::open(settings, counters.clone()).unwrap());
+    let journal: Arc<dyn Journal> = match &store {
+        Some(store) => Arc::new(store.journal()),
+        None => Arc::new(MemoryJournal::new()),
+    };
+    let (router, executors) = router(journal, &counters);
+    let owner = Arc::new(User::new(UserId::new(1), "owner", false));
+    join_all((1..=guilds).map(|guild| make(&router, &owner, guild))).await;
+
+    let in_flight = guilds.max(IN_FLIGHT);
+    let stop = AtomicBool::new(false);
+    let before = (counters.store_commits.get(), counters.store_records.get());
+    let start = Instant::now();
+    let publishers =
+        join_all((0..in_flight).map(|n| publish(&router, &owner, n % guilds + 1, &stop)));
+    let clock = async {
+        tokio::time::sleep(Duration::from_secs(SECONDS)).await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    let (took, ()) = futures_util::future::join(publishers, clock).await;
+    let elapsed = start.elapsed().as_secs_f64();
+    let mut took = took.concat();
+    let rate = took.len() as f64 / elapsed;
+    let (half, most) = quantiles(&mut took);
+    let commits = counters.store_commits.get() - before.0;
+    let records = counters.store_records.get() - before.1;
+    let shared = if commits > 0 {
+        format!("{:.1}", records as f64 / commits as f64)
+    } else {
+        "—".to_owned()
+    };
+    println!(
+        "| {durability} | {guilds} | {in_flight} | {rate:.0} | {half:.2} | {most:.2} | {shared} |"
+    );
+    executors.stop();
+}
+
+async fn make(router: &Router, owner: &Arc<User>, guild: u64) {
+    let fields = ChannelEdit {
+        name: Some("general".to_owned()),
+        ..ChannelEdit::default()
+    };
+    let new = NewGuild {
+        name: "bench".to_owned(),
+        owner: Arc::clone(owner),
+        members: Vec::new(),
+        channels: vec![NewChannel {
+            id: channel(guild),
+            kind: ChannelType::Text,
+            fields,
+        }],
+        direct: false,
+    };
+    let request = Request {
+        caller: Caller::Operator,
+        command: Command::CreateGuild(Box::new(new)),
+    };
+    router.ask(GuildId::new(guild), request).await.unwrap();
+}
+
+const fn channel(guild: u64) -> ChannelId {
+    ChannelId::new(1_000_000 + guild)
+}
+
+async fn publish(
+    router: &Router,
+    owner: &Arc<User>,
+    guild: u64,
+    stop: &AtomicBool,
+) -> Vec<Duration> {
+    let mut took = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let message = NewMessage {
+            content: "a message of a common length, as people send them to each other".to_owned(),
+            ..NewMessage::default()
+        };
+        let request = Request {
+            caller: Caller::User(Arc::clone(owner)),
+            command: Command::CreateMessage(channel(guild), Box::new(message)),
+        };
+        let start = Instant::now();
+        router.ask(GuildId::new(guild), request).await.unwrap();
+        took.push(start.elapsed());
+    }
+    took
+}
