@@ -35,8 +35,10 @@ use crate::journal::Journal;
 use crate::placement::{Member, Overrides, Placement, PlacementHandle, Ring, RingSettings};
 use crate::protocol::ids::SnowflakeSource;
 use crate::protocol::{GuildId, UserId};
+use crate::session::checkpoint;
 use crate::session::core::Patience;
 use crate::session::links::{HubMail, WorkerLinks};
+use crate::session::parked::Parked;
 use crate::session::settings::GatewaySettings;
 use crate::session::shared::SessionShared;
 use crate::supervision::budget::BudgetSettings;
@@ -46,8 +48,12 @@ use crate::supervision::mail::MailBounds;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a client may take to answer a close frame.
 const CLOSING_MS: u64 = 5_000;
+/// How long a hub may take to hand over its sessions at a stop.
+const HANDOVER: Duration = Duration::from_secs(10);
 /// How long open REST requests may take at a stop, in seconds.
 const REST_GRACE_S: u64 = 5;
+/// How long connections without a request are waited for then, in seconds.
+const CONNECTION_GRACE_S: u64 = 1;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +158,10 @@ impl App {
             counters,
         };
         let phase = Arc::new(views::Phase::default());
+        // Last, so that a start that fails leaves the sessions to the next one.
+        let parked = checkpoint::take(&dir).map_err(|error| data_error(&dir, &error))?;
+        tracing::info!(count = parked.len(), "sessions of the last run");
+        shared.links.parked.fill(parked);
         Ok(Self {
             config,
             main,
@@ -253,19 +263,30 @@ impl App {
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);
-        drain(&self.shared, &main_handle, &self.config).await;
+        let sessions = drain(&self.shared, &context, &main_handle, &self.config).await;
         admin_handle.stop(false).await;
         // Both have ended; how they ended was logged by them.
         let _ = (main.await, admin.await);
         self.registry.executors().stop();
+        if self.storage.is_kept() {
+            // While no other process can have the directory.
+            keep_sessions(&self.config.store.dir, &sessions);
+        }
         self.storage.close();
         Ok(())
     }
 }
 
-/// Asks every client to resume elsewhere, waits a little, closes what is left, stops accepting.
-async fn drain(shared: &SessionShared, main: &ServerHandle, config: &Config) {
+/// Asks every client to resume elsewhere, waits a little, closes what is left, takes the sessions,
+/// stops accepting.
+async fn drain(
+    shared: &SessionShared,
+    api: &api::Context,
+    main: &ServerHandle,
+    config: &Config,
+) -> Vec<Parked> {
     tracing::info!(sessions = shared.links.sessions(), "draining");
+    shared.links.set_draining();
     shared.links.post_all(|| HubMail::Reconnect);
     let grace = Duration::from_millis(config.gateway.reconnect_grace_ms);
     let end = tokio::time::Instant::now() + grace;
@@ -277,7 +298,26 @@ async fn drain(shared: &SessionShared, main: &ServerHandle, config: &Config) {
     while shared.links.connections() > 0 && tokio::time::Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    api.stop();
+    let end = tokio::time::Instant::now() + Duration::from_secs(REST_GRACE_S);
+    while api.open_requests() > 0 && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // What was answered is on its way to the hubs, before this.
+    let sessions = shared.links.checkpoint(HANDOVER).await;
     main.stop(true).await;
+    sessions
+}
+
+/// Writes the sessions that can be resumed; what they have seen was kept before they saw it. Without
+/// the file their clients start anew.
+fn keep_sessions(dir: &Path, sessions: &[Parked]) {
+    match checkpoint::save(dir, sessions) {
+        Ok(left_out) => {
+            tracing::info!(count = sessions.len() - left_out, left_out, "sessions kept");
+        }
+        Err(error) => tracing::error!(%error, "no session is kept"),
+    }
 }
 
 /// Tells live sessions of new memberships.
@@ -435,7 +475,7 @@ fn api_settings(config: &Config) -> api::Settings {
     }
 }
 
-/// How long open REST requests may take at a stop.
-pub(crate) const fn rest_grace_s() -> u64 {
-    REST_GRACE_S
+/// How long REST connections may take to end at a stop, once their requests are answered.
+pub(crate) const fn connection_grace_s() -> u64 {
+    CONNECTION_GRACE_S
 }

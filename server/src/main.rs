@@ -69,9 +69,7 @@ fn serve(args: &NodeArgs) -> anyhow::Result<()> {
 
 /// Announces the node and waits for SIGINT or SIGTERM.
 async fn announce_and_wait(announce: impl FnOnce() -> std::io::Result<()>) {
-    if let Err(error) = announce() {
-        tracing::warn!(%error, "the start line could not be printed");
-    }
+    // Caught before the line is printed: who reads it may stop the node at once.
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
@@ -79,6 +77,9 @@ async fn announce_and_wait(announce: impl FnOnce() -> std::io::Result<()>) {
         tracing::error!("signals cannot be caught");
         return;
     };
+    if let Err(error) = announce() {
+        tracing::warn!(%error, "the start line could not be printed");
+    }
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

@@ -4,6 +4,7 @@
 //! on the HTTP worker thread that accepted the connection, in that thread's [`worker::Worker`]; a
 //! session moves to another worker when a Resume arrives there.
 
+pub mod checkpoint;
 pub mod connection;
 pub mod core;
 pub mod frames;
@@ -12,6 +13,7 @@ pub mod hub_actor;
 pub mod id;
 pub mod links;
 pub mod members_chunk;
+pub mod parked;
 pub mod payload;
 pub mod report;
 pub mod settings;

@@ -5,6 +5,8 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 
+use crate::deadline::eventually;
+
 /// A client of the REST API.
 #[derive(Debug, Clone)]
 pub struct Rest {
@@ -107,6 +109,24 @@ impl Rest {
             headers: response.headers().clone(),
             body: response.bytes().await?,
         })
+    }
+
+    /// Sends a message with a nonce again and again until it is taken, also while the server is away.
+    pub async fn say_surely(&self, channel: &str, content: &str, nonce: &str) {
+        let path = format!("/channels/{channel}/messages");
+        let body = json!({"content": content, "nonce": nonce, "enforce_nonce": true}).to_string();
+        let body = Bytes::from(body);
+        eventually("a message is taken", || {
+            let body = Some((body.clone(), "application/json"));
+            let sent = self.try_send(Method::POST, &path, body);
+            async move {
+                match sent.await {
+                    Ok(answer) if answer.status < 500 => Some(answer.ok()),
+                    _ => None,
+                }
+            }
+        })
+        .await;
     }
 
     /// Sends a message and gives it.

@@ -72,6 +72,14 @@ impl Setup {
         self
     }
 
+    /// Uses the data directory and the main port of a server that has ended: its clients find the
+    /// new one where the old one was.
+    #[must_use]
+    pub fn after(mut self, server: &Server) -> Self {
+        self.port = server.address().port();
+        self.data_of(server)
+    }
+
     /// Starts `guildhall dev --json` and reads its line.
     pub fn start(self) -> Server {
         Server::start(self)

@@ -1,6 +1,7 @@
 //! What every handler works with: the rooms below, and the settings of the API.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::auth::rate_limit::{Bucket, Quota, RestLimits, RestSettings};
@@ -82,6 +83,17 @@ pub struct Context {
     pub(super) settings: Settings,
     pub(super) limits: RestLimits,
     pub(super) message_bucket: Bucket,
+    stopping: AtomicBool,
+    open: AtomicUsize,
+}
+
+/// A request that is being served.
+pub(super) struct Open<'a>(&'a AtomicUsize);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Context {
@@ -99,7 +111,31 @@ impl Context {
             limits: RestLimits::new(settings.rest_limits),
             message_bucket: Bucket::new("POST /channels/{id}/messages", settings.create_message),
             settings,
+            stopping: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
         }
+    }
+
+    /// From here on requests are answered with 503, and connections end with their next answer.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Requests that are being served still.
+    pub fn open_requests(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Counts a request; `None` where none is taken any more.
+    pub(super) fn open(&self) -> Option<Open<'_>> {
+        // Counted before looking: whoever stops the API sees every request that it must wait for.
+        self.open.fetch_add(1, Ordering::SeqCst);
+        let open = Open(&self.open);
+        (!self.is_stopping()).then_some(open)
     }
 
     /// The limits, with their counters.

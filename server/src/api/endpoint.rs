@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
 use super::answer::{Handled, method_not_allowed, respond};
@@ -146,6 +146,9 @@ where
     Fut: Future<Output = Handled>,
 {
     let now = clock::uptime();
+    let Some(_open) = context.open() else {
+        return finish(&context, now, respond(Err(ApiError::UNAVAILABLE)));
+    };
     let user = match identify(&context, request.headers()).await {
         Ok(user) => user,
         Err(error) => {
@@ -186,6 +189,11 @@ fn finish(context: &Context, begun: Duration, mut response: HttpResponse) -> Htt
         .observe(clock::uptime().saturating_sub(begun));
     if context.settings.allow_any_origin {
         cors::allow_any_origin(response.headers_mut());
+    }
+    if context.is_stopping() {
+        response
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
     }
     response
 }

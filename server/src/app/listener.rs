@@ -12,7 +12,7 @@ use actix_service::{fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::{App as WebApp, HttpResponse, HttpServer, web as actix};
 
-use super::{Demo, StartError, rest_grace_s};
+use super::{Demo, StartError, connection_grace_s};
 use crate::admin::{self, Admin};
 use crate::api;
 use crate::protocol::ApiError;
@@ -55,7 +55,7 @@ pub(super) fn main(
     let address = super::local_addr(&listener)?;
     let server = Server::build()
         .workers(workers)
-        .shutdown_timeout(rest_grace_s())
+        .shutdown_timeout(connection_grace_s())
         .disable_signals()
         .listen("main", listener, move || {
             let (context, page, shared) = (Arc::clone(&context), page.clone(), shared.clone());

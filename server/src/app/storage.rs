@@ -41,6 +41,11 @@ impl Storage {
         })
     }
 
+    /// Whether the next start finds what is stored now.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.store.is_some()
+    }
+
     /// Writes what waits and syncs it. Call it when nothing writes any more; it blocks on the disk.
     pub(super) fn close(&self) {
         if let Some(store) = &self.store {

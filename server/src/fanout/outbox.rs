@@ -147,7 +147,7 @@ impl Outbox {
     /// *Invariant I10*: false, and nothing changed, where an event after `seq` is no longer kept or
     /// `seq` was never sent: then the session must not be resumed.
     pub fn rewind(&mut self, seq: u64) -> bool {
-        if seq + 1 < self.first_seq || seq > self.sent_seq {
+        if !reaches(self.first_seq, self.sent_seq, seq) {
             return false;
         }
         self.sent = (seq + 1 - self.first_seq) as usize;
@@ -190,9 +190,24 @@ impl Outbox {
 /// An outbox between two workers.
 #[derive(Debug)]
 pub struct OutboxParts {
-    frames: Vec<Bytes>,
-    first_seq: u64,
-    sent_seq: u64,
+    /// The events' bodies, in order.
+    pub frames: Vec<Bytes>,
+    /// Sequence number of the first; of the next one where there is none.
+    pub first_seq: u64,
+    /// Highest number ever handed to a connection; never above that of the last frame.
+    pub sent_seq: u64,
+}
+
+impl OutboxParts {
+    /// Whether [`Outbox::rewind`] to `seq` would succeed.
+    pub const fn reaches(&self, seq: u64) -> bool {
+        reaches(self.first_seq, self.sent_seq, seq)
+    }
+}
+
+/// Whether a client that saw up to `seq` can be given everything after it.
+const fn reaches(first_seq: u64, sent_seq: u64, seq: u64) -> bool {
+    seq <= sent_seq && seq + 1 >= first_seq
 }
 
 impl From<OutboxParts> for Outbox {

@@ -45,9 +45,10 @@ pub struct SubscriptionParts {
     pub guild: GuildId,
     /// The last position that the session has.
     pub position: Position,
-    member: Arc<Member>,
-    visible: ChannelSet,
-    table: Arc<Visibility>,
+    /// The session's member in the guild, as it was at the position.
+    pub member: Arc<Member>,
+    /// Who saw which channel at the position.
+    pub table: Arc<Visibility>,
 }
 
 /// The sessions of one guild on one worker.
@@ -152,7 +153,6 @@ impl Room {
             guild: self.guild,
             position: self.position.max(subscriber.from),
             member: subscriber.member,
-            visible: subscriber.visible,
             table: Arc::clone(&self.table),
         })
     }
@@ -170,13 +170,16 @@ impl Room {
         (missed, until): (&[Item], Position),
         sink: &mut impl Deliver,
     ) -> Option<usize> {
+        let visible = parts
+            .table
+            .visible_to(parts.member.user.id, &parts.member.roles);
         let mut passage = Self::new(self.guild, parts.table, parts.position);
         let place = passage.subscribers.insert(Subscriber {
             session,
             intents,
             member: parts.member,
             from: parts.position,
-            visible: parts.visible,
+            visible,
         });
         passage.apply(missed, sink);
         let mut subscriber = passage.subscribers.try_remove(place)?;

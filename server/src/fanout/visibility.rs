@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::channel_set::ChannelSet;
 use crate::protocol::objects::Overwrite;
@@ -11,7 +12,7 @@ use crate::protocol::{ChannelId, GuildId, Permissions, RoleId, UserId};
 
 /// The part of a guild's state that decides which member sees which channel. Immutable: a change
 /// makes a new table.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Visibility {
     /// The guild; its id is also that of the `@everyone` role.
     pub guild: GuildId,
@@ -28,13 +29,14 @@ pub struct Visibility {
 }
 
 /// A channel as hubs know it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct VisibleChannel {
     /// The channel.
     pub id: ChannelId,
     /// Its exceptions.
     pub overwrites: Vec<Overwrite>,
     /// The channel object as in GUILD_CREATE (no `guild_id`), a whole JSON object.
+    #[serde(with = "raw_json")]
     pub body: Bytes,
 }
 
@@ -72,6 +74,26 @@ impl Visibility {
             }
         }
         set
+    }
+}
+
+/// A body that is JSON already is kept as it is.
+mod raw_json {
+    use bytes::Bytes;
+    use serde::ser::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::value::RawValue;
+
+    pub(super) fn serialize<S: Serializer>(body: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_slice(body).map_err(S::Error::custom)?;
+        raw.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Bytes, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Bytes::from(String::from(Box::<str>::from(raw))))
     }
 }
 

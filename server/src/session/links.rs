@@ -1,13 +1,15 @@
 //! The ways between workers, and which worker a session is on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use tokio::sync::oneshot;
 
 use super::hub_actor::HubActor;
 use super::id::SessionId;
+use super::parked::{Parked, ParkedSessions};
 use super::report::SessionReport;
 use super::state::SessionParts;
 use crate::fanout::HubId;
@@ -57,6 +59,11 @@ pub enum HubMail {
     Reconnect,
     /// Close every connection.
     CloseAll,
+    /// Hand over every session for the next start; none is taken afterwards.
+    Checkpoint {
+        /// Takes them.
+        reply: oneshot::Sender<Vec<Parked>>,
+    },
 }
 
 /// A connection that waits for a session of another worker.
@@ -95,6 +102,9 @@ pub struct WorkerLinks {
     sessions: Arc<DashMap<SessionId, HubId>>,
     next: Arc<AtomicU32>,
     connections: Arc<AtomicUsize>,
+    draining: Arc<AtomicBool>,
+    /// Sessions from before a restart.
+    pub parked: ParkedSessions,
     /// The same hubs as guilds see them.
     pub guild_side: HubLinks,
 }
@@ -110,6 +120,17 @@ impl WorkerLinks {
         self.guild_side
             .insert(hub, Arc::new(GuildLink(mailer.clone())));
         self.hubs.insert(hub, mailer);
+    }
+
+    /// The node is going down: no session is started or resumed any more, also not by a hub that
+    /// starts only now.
+    pub fn set_draining(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the node is going down.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
     }
 
     /// Posts control mail to a hub; false where there is no such hub.
@@ -142,9 +163,29 @@ impl WorkerLinks {
         self.sessions.get(&session).map(|hub| *hub)
     }
 
-    /// How many sessions there are.
+    /// How many sessions there are, those from before a restart included.
     pub fn sessions(&self) -> usize {
-        self.sessions.len()
+        self.sessions.len() + self.parked.len()
+    }
+
+    /// Takes every session from every hub, and those that no hub had. Waits for each hub at most
+    /// as long as said.
+    pub async fn checkpoint(&self, longest: Duration) -> Vec<Parked> {
+        let mut answers = Vec::new();
+        for hub in self.hubs.iter() {
+            let (reply, answer) = oneshot::channel();
+            hub.post_control(HubMail::Checkpoint { reply });
+            answers.push((*hub.key(), answer));
+        }
+        let mut all = self.parked.take_all();
+        for (hub, answer) in answers {
+            if let Ok(Ok(sessions)) = tokio::time::timeout(longest, answer).await {
+                all.extend(sessions);
+            } else {
+                tracing::error!(hub = hub.0, "a hub did not hand over its sessions");
+            }
+        }
+        all
     }
 
     /// A connection was taken.

@@ -33,6 +33,9 @@ pub struct Session {
     pub link: Link,
     /// Its guilds.
     pub guilds: SmallVec<[Membership; 1]>,
+    /// Since when a client waits for RESUMED while guilds are still asked for what it missed, in
+    /// milliseconds of the worker's clock.
+    pub resuming: Option<u64>,
     /// Whether it waits in the worker's list of sessions to flush.
     pub dirty: bool,
 }
@@ -65,7 +68,7 @@ pub enum MembershipState {
         /// Whether the user joined while connected, rather than logged in.
         joined: bool,
     },
-    /// As `Asked`, for a session that comes from another worker.
+    /// As `Asked`, for a session that comes from another worker or from before a restart.
     Returning {
         /// When.
         at_ms: u64,
@@ -81,7 +84,7 @@ pub const fn key_and_generation(name: u64) -> (usize, u32) {
     ((name & u32::MAX as u64) as usize, (name >> 32) as u32)
 }
 
-/// A session between two workers.
+/// A session between two workers, or between a stop and the next start.
 #[derive(Debug)]
 pub struct SessionParts {
     /// Its name.
@@ -119,6 +122,13 @@ impl Session {
     /// the next: the generation tells them apart.
     pub const fn name(&self, key: usize) -> u64 {
         (self.generation as u64) << 32 | key as u64
+    }
+
+    /// Whether some guild still owes it what it missed on its way here.
+    pub fn awaits_guilds(&self) -> bool {
+        self.guilds
+            .iter()
+            .any(|membership| matches!(membership.state, MembershipState::Returning { .. }))
     }
 
     /// Its standing in a guild.

@@ -3,6 +3,7 @@
 //! Everything here runs on one thread and never waits: socket tasks and the hub actor call in, and
 //! what needs another thread is posted.
 
+mod checkpoint;
 mod end;
 mod identify;
 mod inbound;
@@ -69,8 +70,8 @@ pub struct Worker {
     counters: HubCounters,
     /// Sessions by state as they were counted last.
     census: [i64; 3],
-    /// The node is going down: no session is started any more.
-    draining: bool,
+    /// The sessions were handed over for the next start: none is taken any more.
+    handed_over: bool,
 }
 
 impl Worker {
@@ -95,7 +96,7 @@ impl Worker {
                 next_generation: 0,
                 counters: HubCounters::default(),
                 census: [0; 3],
-                draining: false,
+                handed_over: false,
             })
         })
     }
@@ -150,9 +151,6 @@ impl Worker {
             deadline / 1_000 + 1,
         );
         self.flush(key);
-        if self.draining {
-            self.send_control(key, greetings::RECONNECT);
-        }
         key
     }
 
@@ -182,6 +180,7 @@ impl Worker {
             return;
         };
         session.link = Link::Detached(now_ms);
+        session.resuming = None;
         let deadline = now_ms + self.shared.settings.resume_window.as_millis() as u64;
         let generation = session.generation;
         self.wheel

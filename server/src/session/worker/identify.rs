@@ -40,8 +40,8 @@ impl Worker {
     }
 
     pub(super) fn identify(&mut self, key: usize, identify: Identify) {
-        if self.draining {
-            self.refuse_session(key);
+        if self.shared.links.is_draining() {
+            // The connection is closed in a moment; the client tries again at the next start.
             return;
         }
         let Some(user) = self.authenticate(&identify.token) else {
@@ -64,15 +64,7 @@ impl Worker {
             self.close(key, CloseCode::ShardingRequired);
             return;
         }
-        let mut direct = Vec::new();
-        if shard == 0 {
-            let channels = self.shared.directory.direct_channels_of(user.id);
-            direct.extend(
-                channels
-                    .into_iter()
-                    .map(|channel| GuildId::new(channel.get())),
-            );
-        }
+        let direct = self.direct_guilds_of(user.id, shard);
         let session = self.start_session(key, user, intents, identify);
         self.shared.counters.identifies.inc();
         let ready = greetings::ready(&Ready {
@@ -87,6 +79,18 @@ impl Worker {
         for guild in guilds.into_iter().chain(direct) {
             self.ask_guild(session, guild, false);
         }
+    }
+
+    /// The guilds that direct message channels are inside; shard 0 has them.
+    pub(super) fn direct_guilds_of(&self, user: UserId, shard: u32) -> Vec<GuildId> {
+        if shard != 0 {
+            return Vec::new();
+        }
+        let channels = self.shared.directory.direct_channels_of(user);
+        channels
+            .into_iter()
+            .map(|channel| GuildId::new(channel.get()))
+            .collect()
     }
 
     fn start_session(
@@ -110,6 +114,7 @@ impl Worker {
             outbox: Outbox::default(),
             link: Link::Connected(connection),
             guilds: SmallVec::new(),
+            resuming: None,
             dirty: false,
         });
         self.by_id.insert(id, key);

@@ -46,6 +46,10 @@ impl Worker {
             }
             HubMail::Reconnect => self.ask_to_reconnect(),
             HubMail::CloseAll => self.close_all(),
+            HubMail::Checkpoint { reply } => {
+                // Who asked may have given up waiting.
+                let _ = reply.send(self.checkpoint());
+            }
         }
         self.settle();
     }
@@ -75,6 +79,8 @@ impl Worker {
                     Ok(attachment) => self.attached(key, guild, &attachment, missed),
                     Err(error) => self.not_attached(key, guild, &error),
                 }
+                self.settle();
+                self.tell_resumed(key);
             }
             GuildNews::Lost { guild } => self.lost(guild),
             GuildNews::Joined { guild, user } => self.joined(guild, user),
@@ -171,10 +177,13 @@ impl Worker {
         let Some(membership) = session.membership(guild) else {
             return;
         };
-        if let MembershipState::Present(_) = membership.state {
-            return;
-        }
         let comes_back = error.status == ApiError::UNAVAILABLE.status;
+        match membership.state {
+            MembershipState::Present(_) => return,
+            // It is asked again; what was missed is owed still.
+            MembershipState::Returning { .. } if comes_back => return,
+            _ => {}
+        }
         if !comes_back {
             session
                 .guilds
@@ -198,7 +207,6 @@ impl Worker {
 
     /// The node goes down: clients are asked to resume elsewhere.
     fn ask_to_reconnect(&mut self) {
-        self.draining = true;
         let keys: Vec<usize> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.send_control(key, greetings::RECONNECT);

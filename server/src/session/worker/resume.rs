@@ -1,11 +1,14 @@
-//! Resume: a session goes on over a new connection, on this worker or from another.
+//! Resume: a session goes on over a new connection: on this worker, from another, or from before a
+//! restart.
 //!
 //! *Invariant I10*: what the client missed is replayed whole, or the session is refused by op 9.
+//! RESUMED comes once nothing is owed any more.
 
 use smallvec::SmallVec;
 
 use super::Worker;
 use super::identify::attach_of;
+use crate::clock;
 use crate::counters::ResumeOutcome;
 use crate::fanout::HubId;
 use crate::fanout::outbox::Outbox;
@@ -25,9 +28,13 @@ impl Worker {
         };
         let seq = resume.seq.unwrap_or(0);
         let found = resume.session_id.parse::<SessionId>().ok();
+        if self.shared.links.is_draining() {
+            // The connection is closed in a moment; the session waits for the next start.
+            return;
+        }
         let place = found.and_then(|id| self.shared.links.find(id).map(|hub| (id, hub)));
-        let Some((id, hub)) = place.filter(|_| !self.draining) else {
-            self.refuse_session(key);
+        let Some((id, hub)) = place else {
+            self.resume_parked(key, found, user.id, seq);
             return;
         };
         if hub == self.hub {
@@ -60,6 +67,19 @@ impl Worker {
         self.go_on(key, session);
     }
 
+    /// The session may be from before a restart.
+    fn resume_parked(&mut self, key: usize, id: Option<SessionId>, user: UserId, seq: u64) {
+        let window_ms = self.shared.settings.resume_window.as_millis() as u64;
+        let parked = &self.shared.links.parked;
+        let parts = id.and_then(|id| parked.claim(id, user, seq, clock::unix_ms(), window_ms));
+        let Some(parts) = parts else {
+            self.refuse_session(key);
+            return;
+        };
+        let session = self.move_in(parts, None);
+        self.go_on_after(key, session, seq);
+    }
+
     /// A session that can be resumed after `seq`, rewound; one that cannot is ended.
     fn rewound(&mut self, id: SessionId, user: UserId, seq: u64) -> Option<usize> {
         let key = *self.by_id.get(&id)?;
@@ -85,12 +105,37 @@ impl Worker {
         }
     }
 
+    /// As [`Self::go_on`], for a session that was just moved in and may not reach `seq`.
+    fn go_on_after(&mut self, connection: usize, session: usize, seq: u64) {
+        if self.sessions[session].outbox.rewind(seq) {
+            self.go_on(connection, session);
+        } else {
+            self.end_session(session);
+            self.refuse_session(connection);
+        }
+    }
+
     /// Replays what the client missed, then tells it so.
     fn go_on(&mut self, connection: usize, session: usize) {
+        let now_ms = self.now_ms();
         self.sessions[session].link = Link::Connected(connection);
+        self.sessions[session].resuming = Some(now_ms);
         self.activate(connection, session);
+        self.flush(connection);
+        self.tell_resumed(session);
+    }
+
+    /// RESUMED, once every guild has said what the session missed on its way here.
+    pub(super) fn tell_resumed(&mut self, key: usize) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        if session.resuming.is_none() || session.awaits_guilds() {
+            return;
+        }
+        session.resuming = None;
         self.shared.counters.resumes.of(ResumeOutcome::Whole).inc();
-        self.deliver(session, greetings::resumed());
+        self.deliver(key, greetings::resumed());
         self.settle();
     }
 
@@ -130,7 +175,7 @@ impl Worker {
         self.settle();
     }
 
-    fn take_apart(&mut self, key: usize) -> SessionParts {
+    pub(super) fn take_apart(&mut self, key: usize) -> SessionParts {
         let session = self.sessions.remove(key);
         self.forget_keys(key, session.id, session.user.id);
         let mut parts = SessionParts {
@@ -174,25 +219,25 @@ impl Worker {
         let waits = self.connections.get(connection).is_some_and(|waiting| {
             waiting.generation == generation && !waiting.core.is_closing() && !waiting.dead
         });
-        let Some(parts) = parts else {
+        // After the handover a session would be lost at the stop, unseen by its client: rather now.
+        let Some(parts) = parts.filter(|_| !self.handed_over) else {
             if waits {
                 self.refuse_session(connection);
             }
             return;
         };
-        let key = self.move_in(*parts, from, old_name);
+        let key = self.move_in(*parts, Some((from, old_name)));
         if waits {
-            let rewound = self.sessions[key].outbox.rewind(seq);
-            debug_assert!(rewound, "the other worker has checked");
-            self.go_on(connection, key);
+            self.go_on_after(connection, key, seq);
         } else {
             // The client is gone already; it may come again.
             self.detach_link(key);
         }
     }
 
-    /// Settles a session from another worker here: its guilds are asked for what it misses.
-    fn move_in(&mut self, parts: SessionParts, from: HubId, old_name: u64) -> usize {
+    /// Settles a session here that comes from another hub, where guilds knew it by a name, or from
+    /// before a restart: its guilds are asked for what it misses.
+    fn move_in(&mut self, parts: SessionParts, from: Option<(HubId, u64)>) -> usize {
         let now_ms = self.now_ms();
         let generation = self.generation();
         let (id, user_id) = (parts.id, parts.user.id);
@@ -207,6 +252,7 @@ impl Worker {
             outbox: Outbox::from(parts.outbox),
             link: Link::Detached(now_ms),
             guilds: SmallVec::new(),
+            resuming: None,
             dirty: false,
         });
         self.by_id.insert(id, key);
@@ -226,14 +272,33 @@ impl Worker {
                 self.shared.counters.mail_refused.inc();
             }
             // The former hub's part ends after the new one's begins: the user stays present.
-            self.tell_detached_from(from, guild, old_name, user_id);
+            if let Some((from, old_name)) = from {
+                self.tell_detached_from(from, guild, old_name, user_id);
+            }
         }
         self.waiting.push((key, generation));
         for (guild, joined) in parts.asked {
             self.ask_guild(key, guild, joined);
             // The guild may have the former hub's question already.
-            self.tell_detached_from(from, guild, old_name, user_id);
+            if let Some((from, old_name)) = from {
+                self.tell_detached_from(from, guild, old_name, user_id);
+            }
         }
+        self.ask_unknown_guilds(key);
         key
+    }
+
+    /// Asks guilds that a session's user joined while no worker had the session to tell.
+    fn ask_unknown_guilds(&mut self, key: usize) {
+        let session = &self.sessions[key];
+        let (user, (shard, shards)) = (session.user.id, session.shard);
+        let mut guilds = self.shared.directory.guilds_of(user);
+        guilds.retain(|guild| guild.shard(shards) == shard);
+        guilds.extend(self.direct_guilds_of(user, shard));
+        for guild in guilds {
+            if self.sessions[key].membership(guild).is_none() {
+                self.ask_guild(key, guild, true);
+            }
+        }
     }
 }

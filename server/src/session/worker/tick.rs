@@ -1,6 +1,7 @@
 //! What time brings, once a second.
 
 use super::{Deadline, Worker};
+use crate::clock;
 use crate::counters::{Close, SessionState};
 use crate::guild::actor::GuildMail;
 use crate::session::core::Overdue;
@@ -10,6 +11,8 @@ use super::identify::attach_of;
 
 /// A guild that has not answered for this long is asked again.
 const ASK_AGAIN_MS: u64 = 5_000;
+/// A client that has waited for RESUMED for this long starts anew.
+const LONGEST_RESUME_MS: u64 = 30_000;
 
 impl Worker {
     /// Deadlines, questions without an answer, figures.
@@ -30,6 +33,8 @@ impl Worker {
         self.ask_again(now_ms);
         self.rejoin_again(now_ms);
         self.settle();
+        let window_ms = self.shared.settings.resume_window.as_millis() as u64;
+        self.shared.links.parked.sweep(clock::unix_ms(), window_ms);
         self.count_sessions();
         self.counters.flush_into(&self.shared.counters);
     }
@@ -114,11 +119,17 @@ impl Worker {
     /// Asks guilds again that have not answered.
     fn ask_again(&mut self, now_ms: u64) {
         let mut waiting = std::mem::take(&mut self.waiting);
+        let mut given_up = Vec::new();
         waiting.retain(|(key, generation)| {
             let Some(session) = self.sessions.get_mut(*key) else {
                 return false;
             };
             if session.generation != *generation {
+                return false;
+            }
+            let overdue = |since: u64| now_ms.saturating_sub(since) >= LONGEST_RESUME_MS;
+            if session.resuming.is_some_and(overdue) {
+                given_up.push(*key);
                 return false;
             }
             let mut still = false;
@@ -146,5 +157,8 @@ impl Worker {
         });
         waiting.append(&mut self.waiting);
         self.waiting = waiting;
+        for key in given_up {
+            self.invalidate(key);
+        }
     }
 }

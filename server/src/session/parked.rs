@@ -1,0 +1,172 @@
+//! Sessions from before a restart, until they are resumed or their time is over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+
+use super::id::SessionId;
+use super::state::SessionParts;
+use crate::protocol::UserId;
+
+/// A session that no worker has.
+#[derive(Debug)]
+pub struct Parked {
+    /// The session.
+    pub parts: SessionParts,
+    /// Since when it has had no connection, in milliseconds since the Unix epoch.
+    pub detached_ms: u64,
+}
+
+impl Parked {
+    fn is_over(&self, now_ms: u64, window_ms: u64) -> bool {
+        self.ends_ms(window_ms) <= now_ms
+    }
+
+    const fn ends_ms(&self, window_ms: u64) -> u64 {
+        self.detached_ms.saturating_add(window_ms)
+    }
+}
+
+/// The parked sessions of a node. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct ParkedSessions(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    sessions: DashMap<SessionId, Parked>,
+    /// No session ends before this time, in milliseconds since the Unix epoch.
+    next_end_ms: AtomicU64,
+}
+
+impl ParkedSessions {
+    /// Adds sessions.
+    pub fn fill(&self, sessions: impl IntoIterator<Item = Parked>) {
+        for parked in sessions {
+            self.0.sessions.insert(parked.parts.id, parked);
+        }
+        self.0.next_end_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.sessions.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.sessions.is_empty()
+    }
+
+    /// Takes a session for its user, who has seen up to `seq`.
+    ///
+    /// *Invariant I10*: one that cannot give everything after `seq`, or whose time is over, is ended.
+    pub fn claim(
+        &self,
+        id: SessionId,
+        user: UserId,
+        seq: u64,
+        now_ms: u64,
+        window_ms: u64,
+    ) -> Option<SessionParts> {
+        let is_own = |_: &SessionId, parked: &Parked| parked.parts.user.id == user;
+        let (_, parked) = self.0.sessions.remove_if(&id, is_own)?;
+        let whole = !parked.is_over(now_ms, window_ms) && parked.parts.outbox.reaches(seq);
+        whole.then_some(parked.parts)
+    }
+
+    /// Drops sessions whose time is over.
+    pub fn sweep(&self, now_ms: u64, window_ms: u64) {
+        if self.is_empty() || now_ms < self.0.next_end_ms.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut next = u64::MAX;
+        self.0.sessions.retain(|_, parked| {
+            let stays = !parked.is_over(now_ms, window_ms);
+            if stays {
+                next = next.min(parked.ends_ms(window_ms));
+            }
+            stays
+        });
+        self.0.next_end_ms.store(next, Ordering::Relaxed);
+    }
+
+    /// Takes all.
+    pub fn take_all(&self) -> Vec<Parked> {
+        let ids: Vec<SessionId> = self.0.sessions.iter().map(|entry| *entry.key()).collect();
+        ids.into_iter()
+            .filter_map(|id| self.0.sessions.remove(&id))
+            .map(|(_, parked)| parked)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fanout::outbox::OutboxParts;
+    use crate::protocol::Intents;
+    use crate::protocol::objects::{Presence, User};
+
+    const ALICE: UserId = UserId::new(1);
+    const WINDOW_MS: u64 = 1_000;
+
+    fn parked(detached_ms: u64) -> Parked {
+        Parked {
+            parts: SessionParts {
+                id: SessionId::random(),
+                user: Arc::new(User::new(ALICE, "alice", false)),
+                intents: Intents::NONE,
+                shard: (0, 1),
+                large_threshold: 50,
+                presence: Presence::default(),
+                outbox: OutboxParts {
+                    frames: vec!["a".into(), "b".into(), "c".into()],
+                    first_seq: 5,
+                    sent_seq: 6,
+                },
+                present: Vec::new(),
+                asked: Vec::new(),
+            },
+            detached_ms,
+        }
+    }
+
+    #[test]
+    fn i10_a_session_is_claimed_by_its_user_once_and_whole() {
+        for (seq, whole) in [
+            (3, false),
+            (4, true),
+            (6, true),
+            (7, false),
+            (u64::MAX, false),
+        ] {
+            let all = ParkedSessions::default();
+            let session = parked(100);
+            let id = session.parts.id;
+            all.fill([session]);
+            assert!(all.claim(id, UserId::new(2), 6, 200, WINDOW_MS).is_none());
+            assert_eq!(all.len(), 1, "a stranger does no harm");
+            let claimed = all.claim(id, ALICE, seq, 200, WINDOW_MS);
+            assert_eq!(claimed.is_some(), whole, "{seq}");
+            assert!(all.claim(id, ALICE, 6, 200, WINDOW_MS).is_none(), "once");
+        }
+    }
+
+    #[test]
+    fn the_resume_window_goes_on_from_when_the_session_was_detached() {
+        let all = ParkedSessions::default();
+        let (one, two) = (parked(100), parked(500));
+        let ids = [one.parts.id, two.parts.id];
+        all.fill([one, two]);
+        assert!(all.claim(ids[0], ALICE, 6, 1_100, WINDOW_MS).is_none());
+        all.sweep(1_499, WINDOW_MS);
+        assert_eq!(all.len(), 1);
+        all.sweep(1_500, WINDOW_MS);
+        assert!(all.is_empty());
+        all.fill([parked(2_000)]);
+        all.sweep(2_999, WINDOW_MS);
+        assert_eq!(all.take_all().len(), 1);
+        assert!(all.is_empty());
+    }
+}
