@@ -183,9 +183,12 @@ async fn a_client_that_comes_back_to_the_stopping_server_keeps_its_session() {
     session.expect_op(7).await;
     let cut = session.cut();
     let mut gateway = cut.ask(&world.server).await;
+    // Where the server has nothing left to wait for, its end may come before it has read the Resume:
+    // the client is not refused in any case.
     match within("the end", gateway.receive()).await {
         Received::Closed(code) => assert_eq!(code, 4000),
-        other => panic!("a close expected, got {other:?}"),
+        Received::Lost => {}
+        other => panic!("the end of the connection expected, got {other:?}"),
     }
     assert!(world.server.exit().await.success());
     start_again(&mut world, Setup::new());
