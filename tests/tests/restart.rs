@@ -188,7 +188,7 @@ async fn a_client_that_comes_back_to_the_stopping_server_keeps_its_session() {
     match within("the end", gateway.receive()).await {
         Received::Closed(code) => assert_eq!(code, 4000),
         Received::Lost => {}
-        other => panic!("the end of the connection expected, got {other:?}"),
+        Received::Payload(other) => panic!("the end of the connection expected, got {other:?}"),
     }
     assert!(world.server.exit().await.success());
     start_again(&mut world, Setup::new());
