@@ -1,7 +1,10 @@
 //! The usual scene: a server with one guild.
 
+use serde_json::{Value, json};
+
 use crate::account::Account;
 use crate::admin::{Admin, Guild};
+use crate::rest::text;
 use crate::server::{Server, Setup};
 use crate::session::Session;
 
@@ -66,6 +69,13 @@ impl World {
         let owner = self.outsider().await;
         let guild = self.admin.guild(&[&owner], &["elsewhere"]).await;
         (owner, guild)
+    }
+
+    /// A text channel with these overwrites, made by the owner; answers its id.
+    pub async fn channel_with(&self, name: &str, overwrites: Value) -> String {
+        let body = json!({"name": name, "permission_overwrites": overwrites});
+        let made = self.owner.rest.post(self.guild_path("/channels"), body);
+        text(&made.await.ok()["id"]).to_owned()
     }
 
     /// The path of messages in #general.

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use guildhall_tests::numbered::{self, numbers};
-use guildhall_tests::rest::text;
 use guildhall_tests::session::{expect_refusal, replay};
 use guildhall_tests::{
     ALL_INTENTS, Cut, Gateway, Payload, Session, Setup, World, eventually, within,
@@ -110,14 +109,7 @@ async fn i10_events_come_again_as_they_came_first() {
 async fn i3_visibility_while_away_is_replayed_at_its_position() {
     let world = World::new(1).await;
     let overwrites = json!([{"id": world.guild, "type": 0, "allow": "0", "deny": "1024"}]);
-    let body = json!({"name": "secret", "permission_overwrites": overwrites});
-    let made = world
-        .owner
-        .rest
-        .post(world.guild_path("/channels"), body)
-        .await
-        .ok();
-    let secret = text(&made["id"]).to_owned();
+    let secret = world.channel_with("secret", overwrites).await;
     let path = format!("/channels/{secret}/permissions/{}", world.member().id);
     let view = json!({"type": 1, "allow": "1024", "deny": "0"});
     on_either_worker(

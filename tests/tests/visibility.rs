@@ -19,17 +19,8 @@ impl Scene {
     async fn new(members: usize) -> Self {
         let world = World::new(members).await;
         let overwrites = json!([{"id": world.guild, "type": 0, "allow": "0", "deny": VIEW}]);
-        let body = json!({"name": "secret", "permission_overwrites": overwrites});
-        let made = world
-            .owner
-            .rest
-            .post(world.guild_path("/channels"), body)
-            .await
-            .ok();
-        Self {
-            secret: text(&made["id"]).to_owned(),
-            world,
-        }
+        let secret = world.channel_with("secret", overwrites).await;
+        Self { world, secret }
     }
 
     /// Lets a member or role view the secret channel, or forbids it.
@@ -292,14 +283,7 @@ async fn a_channel_made_for_some_is_announced_to_those_only() {
         {"id": world.guild, "type": 0, "allow": "0", "deny": VIEW},
         {"id": invited.id, "type": 1, "allow": VIEW, "deny": "0"},
     ]);
-    let body = json!({"name": "club", "permission_overwrites": overwrites});
-    let made = world
-        .owner
-        .rest
-        .post(world.guild_path("/channels"), body)
-        .await
-        .ok();
-    let club = text(&made["id"]);
+    let club = &world.channel_with("club", overwrites).await;
     world.owner.rest.say(club, "welcome").await;
     world.owner.rest.say(&world.channel, "over").await;
     assert_eq!(

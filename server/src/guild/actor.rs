@@ -176,7 +176,6 @@ pub struct GuildActor {
     former: Option<GuildCore>,
     /// Who waits for records to be read back, with the position that they have.
     parked: Vec<(Position, rejoin::Parked)>,
-    fetching: bool,
     /// Bytes of records after the snapshot, and of the snapshot.
     tail_bytes: usize,
     snapshot_bytes: usize,
@@ -217,7 +216,6 @@ impl GuildActor {
             retry: None,
             former: None,
             parked: Vec::new(),
-            fetching: false,
             tail_bytes: 0,
             snapshot_bytes: 0,
             used: clock::now(),

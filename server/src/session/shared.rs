@@ -8,7 +8,9 @@ use crate::auth::rate_limit::UpgradeGate;
 use crate::auth::tokens::TokenSigner;
 use crate::counters::Counters;
 use crate::directory::Directory;
+use crate::guild::actor::GuildMail;
 use crate::guild::router::Router;
+use crate::protocol::GuildId;
 
 /// Handles that every worker needs. Cheap to clone.
 #[derive(Clone)]
@@ -27,4 +29,13 @@ pub struct SessionShared {
     pub gate: Arc<UpgradeGate>,
     /// The node's figures.
     pub counters: Arc<Counters>,
+}
+
+impl SessionShared {
+    /// Posts mail to a guild. A refusal is counted; what has to arrive is posted again by the tick.
+    pub(super) fn post(&self, guild: GuildId, mail: GuildMail) {
+        if self.router.post(guild, mail).is_err() {
+            self.counters.mail_refused.inc();
+        }
+    }
 }

@@ -7,6 +7,8 @@ use smallvec::SmallVec;
 use super::id::SessionId;
 use crate::fanout::outbox::{Outbox, OutboxParts};
 use crate::fanout::room::SubscriptionParts;
+use crate::guild::actor::GuildMail;
+use crate::guild::core::Attach;
 use crate::protocol::objects::{Presence, User};
 use crate::protocol::{GuildId, Intents};
 
@@ -77,6 +79,17 @@ pub enum MembershipState {
     },
     /// In the guild's room, at this place.
     Present(usize),
+}
+
+impl MembershipState {
+    /// What the guild is to be asked; `None` where it has answered.
+    pub fn question(&self, attach: Attach) -> Option<GuildMail> {
+        match self {
+            Self::Asked { .. } => Some(GuildMail::Attach(attach)),
+            Self::Returning { parts, .. } => Some(GuildMail::Reattach(attach, parts.position)),
+            Self::Present(_) => None,
+        }
+    }
 }
 
 /// The key and generation in a name of [`Session::name`].

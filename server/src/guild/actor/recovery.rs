@@ -126,7 +126,6 @@ impl GuildActor {
         self.append_started = None;
         self.handled = 0;
         self.returning.clear();
-        self.fetching = false;
         for (_, who) in std::mem::take(&mut self.parked) {
             self.subscribe(who.hub());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::load::items_between;
-use super::{GuildActor, GuildMail, Subscription};
+use super::{GuildActor, GuildMail};
 use crate::fanout::mail::GuildNews;
 use crate::fanout::{HubId, Item};
 use crate::guild::core::Attach;
@@ -62,17 +62,12 @@ impl GuildActor {
         let Some(link) = self.tools.hubs.get(hub) else {
             return;
         };
-        self.subscriptions.retain(|entry| entry.hub != hub);
         let news = GuildNews::Rejoined {
             guild: self.id,
             missed: Some(missed),
         };
         link.post_control(news);
-        self.subscriptions.push(Subscription {
-            hub,
-            link,
-            lost: false,
-        });
+        self.subscribe(hub);
     }
 
     /// Lets somebody wait until what they missed is read back.
@@ -82,8 +77,10 @@ impl GuildActor {
             self.refuse_parked(who);
             return;
         }
+        let is_first = self.parked.is_empty();
         self.parked.push((since, who));
-        if !self.fetching {
+        // The others are looked at again when the read that is under way has ended.
+        if is_first {
             self.fetch(ctx);
         }
     }
@@ -92,7 +89,6 @@ impl GuildActor {
         let Some(since) = self.parked.iter().map(|(since, _)| *since).min() else {
             return;
         };
-        self.fetching = true;
         let until = self.recent.complete_after();
         let journal = Arc::clone(&self.tools.journal);
         let scope = self.core.scope();
@@ -107,7 +103,6 @@ impl GuildActor {
             if actor.life != life {
                 return;
             }
-            actor.fetching = false;
             match fetched {
                 Ok(items) => actor.fetched(since, until, items, ctx),
                 Err(error) => {

@@ -148,15 +148,7 @@ impl Worker {
         if !self.waiting.contains(&(key, session.generation)) {
             self.waiting.push((key, session.generation));
         }
-        // A refusal is tried again with the unanswered ones.
-        if self
-            .shared
-            .router
-            .post(guild, GuildMail::Attach(attach))
-            .is_err()
-        {
-            self.shared.counters.mail_refused.inc();
-        }
+        self.shared.post(guild, GuildMail::Attach(attach));
     }
 }
 

@@ -118,9 +118,7 @@ impl Worker {
                     user: session.user.id,
                     presence: presence.clone(),
                 };
-                if self.shared.router.post(membership.guild, mail).is_err() {
-                    self.shared.counters.mail_refused.inc();
-                }
+                self.shared.post(membership.guild, mail);
             }
         }
     }

@@ -32,9 +32,7 @@ impl Worker {
             sessions,
         };
         self.rejoining.insert(guild, now_ms);
-        if self.shared.router.post(guild, mail).is_err() {
-            self.shared.counters.mail_refused.inc();
-        }
+        self.shared.post(guild, mail);
     }
 
     /// The hub panicked over some mail: every guild is joined again, as if its mail were lost.
@@ -127,15 +125,9 @@ impl Worker {
                 continue;
             }
             let attach = attach_of(self.hub, key, session);
-            let mail = match session.membership(guild).map(|it| &it.state) {
-                Some(MembershipState::Asked { .. }) => GuildMail::Attach(attach),
-                Some(MembershipState::Returning { parts, .. }) => {
-                    GuildMail::Reattach(attach, parts.position)
-                }
-                Some(MembershipState::Present(_)) | None => continue,
-            };
-            if self.shared.router.post(guild, mail).is_err() {
-                self.shared.counters.mail_refused.inc();
+            let membership = session.membership(guild);
+            if let Some(mail) = membership.and_then(|it| it.state.question(attach)) {
+                self.shared.post(guild, mail);
             }
         }
     }

@@ -3,7 +3,6 @@
 use super::{Deadline, Worker};
 use crate::clock;
 use crate::counters::{Close, SessionState};
-use crate::guild::actor::GuildMail;
 use crate::session::core::Overdue;
 use crate::session::state::{Link, MembershipState};
 
@@ -135,22 +134,18 @@ impl Worker {
             let mut still = false;
             let attach = attach_of(self.hub, *key, session);
             for membership in &mut session.guilds {
-                let (at_ms, since) = match &mut membership.state {
-                    MembershipState::Asked { at_ms, .. } => (at_ms, None),
-                    MembershipState::Returning { at_ms, parts } => (at_ms, Some(parts.position)),
-                    MembershipState::Present(_) => continue,
+                let (MembershipState::Asked { at_ms, .. }
+                | MembershipState::Returning { at_ms, .. }) = &mut membership.state
+                else {
+                    continue;
                 };
                 still = true;
                 if now_ms.saturating_sub(*at_ms) < ASK_AGAIN_MS {
                     continue;
                 }
                 *at_ms = now_ms;
-                let mail = match since {
-                    None => GuildMail::Attach(attach.clone()),
-                    Some(since) => GuildMail::Reattach(attach.clone(), since),
-                };
-                if self.shared.router.post(membership.guild, mail).is_err() {
-                    self.shared.counters.mail_refused.inc();
+                if let Some(mail) = membership.state.question(attach.clone()) {
+                    self.shared.post(membership.guild, mail);
                 }
             }
             still
