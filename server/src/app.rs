@@ -31,6 +31,7 @@ use crate::guild::core::CoreSettings;
 use crate::guild::executors::Executors;
 use crate::guild::registry::Registry;
 use crate::guild::router::Router;
+use crate::guild::watchdog;
 use crate::journal::Journal;
 use crate::placement::{Member, Overrides, Placement, PlacementHandle, Ring, RingSettings};
 use crate::protocol::ids::SnowflakeSource;
@@ -80,6 +81,9 @@ pub enum StartError {
     /// The ring cannot be built from the settings.
     #[error("placement: {0}")]
     Placement(String),
+    /// The thread that watches the others cannot be started.
+    #[error("watchdog: {0}")]
+    Watchdog(String),
     /// The demo guild cannot be made.
     #[error("demo: {0}")]
     Demo(String),
@@ -260,6 +264,11 @@ impl App {
         let (main_handle, admin_handle) = (main.handle(), admin.handle());
         #[allow(clippy::disallowed_methods)] // both are awaited below
         let (main, admin) = (actix_rt::spawn(main), actix_rt::spawn(admin));
+        let limit = Duration::from_millis(self.config.guild.stuck_after_ms);
+        let lines = self.shared.links.lines.clone();
+        self.storage.watch(&lines);
+        let watchdog = watchdog::start(self.registry.clone(), lines, limit);
+        let watchdog = watchdog.map_err(|error| StartError::Watchdog(error.to_string()))?;
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);
@@ -267,6 +276,7 @@ impl App {
         admin_handle.stop(false).await;
         // Both have ended; how they ended was logged by them.
         let _ = (main.await, admin.await);
+        drop(watchdog);
         self.registry.executors().stop();
         if self.storage.is_kept() {
             // While no other process can have the directory.

@@ -61,6 +61,14 @@ pub struct Counters {
     pub guilds_running: Gauge,
     /// Guild actors started again after a panic.
     pub guild_restarts: Counter,
+    /// From a guild's panic until it serves again.
+    pub guild_restart_seconds: Latency,
+    /// Executors that are stuck now.
+    pub executors_stuck: Gauge,
+    /// Times that an executor was found to be stuck.
+    pub executor_stalls: Counter,
+    /// Guilds taken off a stuck executor.
+    pub guilds_evicted: Counter,
     /// Hubs started again after a panic.
     pub hub_restarts: Counter,
     /// Requests to guilds by outcome.
@@ -151,6 +159,10 @@ mod tests {
             "guildhall_upgrades_held_total 0",
             "guildhall_upgrades_refused_total 0",
             "guildhall_guilds_running 0",
+            "guildhall_executors_stuck 0",
+            "guildhall_executor_stalls_total 0",
+            "guildhall_guilds_evicted_total 0",
+            "guildhall_guild_restart_seconds_count 0",
             "guildhall_guild_requests_total{outcome=\"unavailable\"} 0",
             "guildhall_mail_refused_total 0",
             "guildhall_append_seconds_count 0",

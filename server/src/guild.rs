@@ -9,3 +9,4 @@ mod recent;
 pub mod registry;
 pub mod router;
 pub mod stats;
+pub mod watchdog;

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::counters::Counters;
+use crate::supervision::lifeline::Lifeline;
 
 pub use directory::EmbeddedDirectory;
 pub use disk::StoreError;
@@ -62,6 +63,7 @@ pub struct StoreSettings {
 pub struct Store {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    line: Arc<Lifeline>,
 }
 
 impl Store {
@@ -75,6 +77,7 @@ impl Store {
         let store = Self {
             shared: Arc::clone(&shared),
             threads: Mutex::default(),
+            line: Arc::new(Lifeline::at_work("the store's writer")),
         };
         for _ in 0..READERS {
             let shared = Arc::clone(&shared);
@@ -85,6 +88,7 @@ impl Store {
             lock,
             space,
             last: LastPositions::default(),
+            line: Arc::clone(&store.line),
         };
         store.start("store-writer", move || writer.run())?;
         Ok(store)
@@ -97,6 +101,11 @@ impl Store {
         let threads = self.threads.lock();
         threads.unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
+    }
+
+    /// What shows whether a commit takes too long.
+    pub const fn line(&self) -> &Arc<Lifeline> {
+        &self.line
     }
 
     /// The guilds' logs.

@@ -4,4 +4,6 @@ pub mod budget;
 #[cfg(any(test, feature = "fault-points"))]
 pub mod faults;
 pub mod guarded;
+pub mod lifeline;
 pub mod mail;
+pub mod watchdog;

@@ -112,8 +112,8 @@ struct GuildAnswer<'a> {
     id: GuildId,
     node: String,
     running: Option<GuildInfo>,
-    /// As the REST API shows it, with member counts.
-    guild: &'a RawValue,
+    /// As the REST API shows it, with member counts; none where it does not answer.
+    guild: Option<&'a RawValue>,
 }
 
 /// Wakes the guild if it does not run: its own state is in its journal alone.
@@ -123,15 +123,25 @@ pub(super) async fn show(admin: web::Data<Admin>, path: web::Path<String>) -> An
         caller: Caller::Operator,
         command: Command::GetGuild { with_counts: true },
     };
-    let Reply::Json(body) = admin.guilds.ask(id, request).await? else {
-        return Err(ApiError::INTERNAL.into());
+    let asked = admin.guilds.ask(id, request).await;
+    let running = admin.view.guild(id);
+    let body = match asked {
+        Ok(Reply::Json(body)) => Some(body),
+        Ok(_) => return Err(ApiError::INTERNAL.into()),
+        // What is to be seen of it is what the operator looks for.
+        Err(error) if error.status == ApiError::UNAVAILABLE.status && running.is_some() => None,
+        Err(error) => return Err(error.into()),
     };
-    let guild = serde_json::from_slice(&body).map_err(|_| ApiError::INTERNAL)?;
+    let guild = body
+        .as_deref()
+        .map(serde_json::from_slice)
+        .transpose()
+        .map_err(|_| ApiError::INTERNAL)?;
     let placement = admin.view.placement().snapshot();
     Ok(ok(&GuildAnswer {
         id,
         node: placement.owner(id.get()).to_string(),
-        running: admin.view.guild(id),
+        running,
         guild,
     }))
 }

@@ -19,14 +19,23 @@ pub(super) async fn healthz() -> HttpResponse {
     ok(&object!({ "status": "ok" }))
 }
 
-/// The node takes traffic: 200, else 503.
+/// The node takes traffic: 200; else 503, with the reasons where threads are stuck.
 pub(super) async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
     let state = admin.view.node().state;
-    let status = match state {
-        NodeState::Ready => StatusCode::OK,
-        NodeState::Starting | NodeState::Draining => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    json(status, &object!({ "status": state }))
+    let complaints = admin.view.complaints();
+    match state {
+        NodeState::Ready if complaints.is_empty() => {
+            json(StatusCode::OK, &object!({ "status": state }))
+        }
+        NodeState::Ready => json(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &object!({ "status": "stuck", "reasons": complaints }),
+        ),
+        NodeState::Starting | NodeState::Draining => json(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &object!({ "status": state }),
+        ),
+    }
 }
 
 /// All figures; without the token only where that is set.

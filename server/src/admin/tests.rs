@@ -26,6 +26,7 @@ struct FakeNode {
     placement: PlacementHandle,
     busy_ns: AtomicU64,
     state: Mutex<NodeState>,
+    complaints: Mutex<Vec<String>>,
 }
 
 impl FakeNode {
@@ -36,6 +37,7 @@ impl FakeNode {
             started_ms: 1,
             state: "serving",
             restarts: 0,
+            last_restart_ms: None,
             position: 7,
             sessions: 10 - id,
             hubs: 1,
@@ -74,7 +76,14 @@ impl View for FakeNode {
             id: 0,
             dedicated: false,
             guilds: 2,
+            state: "serving",
+            stuck_since_ms: None,
+            stuck_in: None,
         }]
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        self.complaints.lock().unwrap().clone()
     }
 
     fn guilds(&self) -> Vec<GuildInfo> {
@@ -172,6 +181,7 @@ impl House {
                 placement: PlacementHandle::new(placement),
                 busy_ns: AtomicU64::new(0),
                 state: Mutex::new(NodeState::Ready),
+                complaints: Mutex::default(),
             }),
             guilds: Arc::new(FakeGuilds::default()),
             directory: Arc::new(MemoryDirectory::new()),
@@ -278,6 +288,15 @@ async fn health_and_open_metrics_need_no_token() {
         test::call_service(&app, request).await.status().as_u16()
     };
     assert_eq!(status("/healthz").await, 200);
+    assert_eq!(status("/readyz").await, 200);
+    let complaint = "executor 0 has been stuck for 4 s in guild 2".to_owned();
+    house.node.complaints.lock().unwrap().push(complaint);
+    assert_eq!(status("/readyz").await, 503);
+    let request = test::TestRequest::get().uri("/readyz").to_request();
+    let body: Value = test::call_and_read_body_json(&app, request).await;
+    let reasons = json!(["executor 0 has been stuck for 4 s in guild 2"]);
+    assert_eq!(body, json!({"status": "stuck", "reasons": reasons}));
+    house.node.complaints.lock().unwrap().clear();
     assert_eq!(status("/readyz").await, 200);
     *house.node.state.lock().unwrap() = NodeState::Draining;
     assert_eq!(status("/healthz").await, 200);

@@ -23,6 +23,8 @@ pub trait View: Send + Sync + 'static {
     fn node(&self) -> NodeInfo;
     /// Who owns which guild.
     fn placement(&self) -> &PlacementHandle;
+    /// Why the node should get no more traffic although it is up: a line for each thread that is stuck.
+    fn complaints(&self) -> Vec<String>;
     /// The threads that run guilds, by rising id.
     fn executors(&self) -> Vec<ExecutorInfo>;
     /// The guilds that run here, in no order.
@@ -100,10 +102,16 @@ pub struct ExecutorInfo {
     pub dedicated: bool,
     /// Guilds that run on it.
     pub guilds: usize,
+    /// `serving` or `stuck`.
+    pub state: &'static str,
+    /// When it was found to be stuck, in milliseconds since the Unix epoch.
+    pub stuck_since_ms: Option<u64>,
+    /// The guild in which it is stuck, where it is one.
+    pub stuck_in: Option<GuildId>,
 }
 
 /// A running guild.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GuildInfo {
     /// The guild.
     pub id: GuildId,
@@ -115,6 +123,8 @@ pub struct GuildInfo {
     pub state: &'static str,
     /// Restarts after a panic.
     pub restarts: u64,
+    /// From the last panic until it served again, in milliseconds; none where it never panicked.
+    pub last_restart_ms: Option<f64>,
     /// Position of the last acknowledged record.
     pub position: u64,
     /// Attached sessions.

@@ -8,6 +8,7 @@ use crate::counters::Counters;
 use crate::directory::{Directory, MemoryDirectory};
 use crate::journal::{Journal, MemoryJournal};
 use crate::store::{Store, StoreSettings};
+use crate::supervision::lifeline::Lifelines;
 
 /// Journal and directory, in memory or on the disk.
 pub(super) struct Storage {
@@ -39,6 +40,13 @@ impl Storage {
             directory: Arc::new(store.directory()),
             store: Some(store),
         })
+    }
+
+    /// Has the thread that writes watched, where there is one.
+    pub(super) fn watch(&self, lines: &Lifelines) {
+        if let Some(store) = &self.store {
+            lines.add(store.line());
+        }
     }
 
     /// Whether the next start finds what is stored now.

@@ -9,6 +9,7 @@ use crate::admin::{ExecutorInfo, GuildInfo, NodeInfo, NodeState, SessionInfo, Vi
 use crate::clock;
 use crate::config::{Config, PublicUrl};
 use crate::counters::SessionState;
+use crate::guild::executors::ExecutorState;
 use crate::guild::registry::{Registry, RunningGuild};
 use crate::guild::stats::GuildStats;
 use crate::placement::{NodeName, PlacementHandle};
@@ -92,15 +93,17 @@ impl View for NodeView {
         &self.placement
     }
 
+    fn complaints(&self) -> Vec<String> {
+        let executors = self.registry.executors().states();
+        let executors = executors.iter().filter_map(ExecutorState::complaint);
+        let others = self.shared.links.lines.all();
+        let others = others.iter().filter_map(|line| line.complaint());
+        executors.chain(others).collect()
+    }
+
     fn executors(&self) -> Vec<ExecutorInfo> {
-        let executors = self.registry.executors();
-        (0..executors.count())
-            .map(|id| ExecutorInfo {
-                id,
-                dedicated: false,
-                guilds: executors.guilds_on(id),
-            })
-            .collect()
+        let executors = self.registry.executors().states();
+        executors.iter().map(executor_info).collect()
     }
 
     fn guilds(&self) -> Vec<GuildInfo> {
@@ -127,6 +130,20 @@ impl View for NodeView {
     }
 }
 
+fn executor_info(executor: &ExecutorState) -> ExecutorInfo {
+    ExecutorInfo {
+        id: executor.id,
+        dedicated: false,
+        guilds: executor.guilds,
+        state: match executor.stuck {
+            None => "serving",
+            Some(_) => "stuck",
+        },
+        stuck_since_ms: executor.stuck.map(|stuck| stuck.since_ms),
+        stuck_in: executor.stuck_in(),
+    }
+}
+
 fn guild_info(guild: &RunningGuild) -> GuildInfo {
     let stats = &guild.stats;
     GuildInfo {
@@ -135,6 +152,10 @@ fn guild_info(guild: &RunningGuild) -> GuildInfo {
         started_ms: guild.started_ms,
         state: stats.health().name(),
         restarts: GuildStats::get(&stats.restarts),
+        last_restart_ms: match GuildStats::get(&stats.last_restart_us) {
+            0 => None,
+            us => Some(us as f64 / 1e3),
+        },
         position: GuildStats::get(&stats.position),
         sessions: GuildStats::get(&stats.sessions),
         hubs: GuildStats::get(&stats.hubs),

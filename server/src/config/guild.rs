@@ -17,6 +17,8 @@ pub const DEFAULT_RECENT_MAX_BYTES: usize = 16 << 20;
 pub const DEFAULT_RESTARTS_MAX: usize = 5;
 /// `guild.restarts_window_s`.
 pub const DEFAULT_RESTARTS_WINDOW_S: u64 = 60;
+/// `guild.stuck_after_ms`.
+pub const DEFAULT_STUCK_AFTER_MS: u64 = 3_000;
 /// `guild.passivate_after_s`.
 pub const DEFAULT_PASSIVATE_AFTER_S: u64 = 300;
 
@@ -37,6 +39,9 @@ section! {
         restarts_max: usize = DEFAULT_RESTARTS_MAX, Count, within(0..=1_000);
         /// The window in which restarts are counted.
         restarts_window_s: u64 = DEFAULT_RESTARTS_WINDOW_S, Seconds, within(1..=86_400);
+        /// How long a thread that runs guilds may give no sign of life; beyond, its guilds are moved to
+        /// another one, and the guild that it does not get away from is quarantined.
+        stuck_after_ms: u64 = DEFAULT_STUCK_AFTER_MS, Milliseconds, within(1_000..=600_000);
         /// How long a guild without sessions and requests stays in memory.
         passivate_after_s: u64 = DEFAULT_PASSIVATE_AFTER_S, Seconds, within(1..=86_400);
     }

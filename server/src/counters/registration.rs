@@ -10,6 +10,7 @@ pub fn register(counters: &Counters, registry: &mut Registry) {
     registry.register_collector(Box::new(ProcessCollector));
     let own = registry.sub_registry_with_prefix(PREFIX);
     plain_counters(counters, own);
+    supervision(counters, own);
     split_figures(counters, own);
     gauges_and_latencies(counters, own);
 }
@@ -68,16 +69,6 @@ fn plain_counters(c: &Counters, own: &mut Registry) {
             &c.upgrades_refused,
         ),
         (
-            "guild_restarts",
-            "Guild actors started again after a panic",
-            &c.guild_restarts,
-        ),
-        (
-            "hub_restarts",
-            "Hubs started again after a panic",
-            &c.hub_restarts,
-        ),
-        (
             "mail_refused",
             "Requests not taken because a mailbox was full",
             &c.mail_refused,
@@ -102,6 +93,33 @@ fn plain_counters(c: &Counters, own: &mut Registry) {
             "rest_limited",
             "REST requests answered with 429",
             &c.rest_limited,
+        ),
+    ] {
+        own.register(name, help, counter.clone());
+    }
+}
+
+fn supervision(c: &Counters, own: &mut Registry) {
+    for (name, help, counter) in [
+        (
+            "guild_restarts",
+            "Guild actors started again after a panic",
+            &c.guild_restarts,
+        ),
+        (
+            "executor_stalls",
+            "Times that a thread that runs guilds was found to be stuck",
+            &c.executor_stalls,
+        ),
+        (
+            "guilds_evicted",
+            "Guilds taken off a stuck thread",
+            &c.guilds_evicted,
+        ),
+        (
+            "hub_restarts",
+            "Hubs started again after a panic",
+            &c.hub_restarts,
         ),
     ] {
         own.register(name, help, counter.clone());
@@ -141,6 +159,11 @@ fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
             &c.guilds_running,
         ),
         (
+            "executors_stuck",
+            "Threads that run guilds and are stuck",
+            &c.executors_stuck,
+        ),
+        (
             "store_queue",
             "Writes that wait for the store",
             &c.store_queue,
@@ -163,6 +186,11 @@ fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
             "publish_ack",
             "From the arrival of a message at its guild to the answer that it is kept",
             &c.publish_ack_seconds,
+        ),
+        (
+            "guild_restart",
+            "From a guild's panic until it serves again",
+            &c.guild_restart_seconds,
         ),
         (
             "rest",

@@ -108,10 +108,15 @@ impl HubLinks {
         self.links.get(&hub).map(|link| Arc::clone(&link))
     }
 
+    /// Tells every hub; one without sessions of the guild passes it over.
+    pub fn tell_all(&self, news: impl Fn() -> GuildNews) {
+        for link in self.links.iter() {
+            link.post_control(news());
+        }
+    }
+
     /// Tells every hub that a user became a member.
     pub fn joined(&self, user: UserId, guild: GuildId) {
-        for link in self.links.iter() {
-            link.post_control(GuildNews::Joined { guild, user });
-        }
+        self.tell_all(|| GuildNews::Joined { guild, user });
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::command::{Command, Outcome, Request};
 use super::core::{Attach, Batch, CoreSettings, GuildCore, Moment, Output};
 use super::recent::RecentItems;
-use super::registry::Registry;
+use super::registry::{Registry, Tenure};
 use super::stats::{GuildStats, Health};
 use crate::clock;
 use crate::counters::Counters;
@@ -63,6 +63,8 @@ pub enum GuildMail {
     },
     /// Load the guild anew, also out of quarantine.
     Restart,
+    /// Another actor has the guild: this one was on a stuck executor.
+    Evicted,
     /// A session is gone.
     Detach {
         /// Where it was.
@@ -160,7 +162,7 @@ pub struct GuildActor {
     /// Messages handled since the last yield.
     handled: u32,
     /// Tells this actor from another one of the guild.
-    incarnation: u64,
+    tenure: Tenure,
     /// Tells the state from the ones before it: what was begun for those is of no use to it.
     life: u64,
     /// The position of this actor's claim.
@@ -168,6 +170,8 @@ pub struct GuildActor {
     /// Whether the log is this actor's; without it, only reads are served.
     claimed: bool,
     budget: RestartBudget,
+    /// When it panicked, until it serves again.
+    fell: Option<Instant>,
     /// How long the next load waits.
     backoff: Duration,
     in_hand: Option<InHand>,
@@ -190,7 +194,7 @@ impl GuildActor {
         tools: GuildTools,
         registry: Registry,
         stats: Arc<GuildStats>,
-        incarnation: u64,
+        tenure: Tenure,
     ) -> Self {
         Self {
             id,
@@ -207,10 +211,11 @@ impl GuildActor {
             seen_position: 0,
             append_started: None,
             handled: 0,
-            incarnation,
+            tenure,
             life: 0,
             epoch: None,
             claimed: false,
+            fell: None,
             backoff: Duration::ZERO,
             in_hand: None,
             retry: None,
@@ -232,6 +237,10 @@ impl GuildActor {
 
     /// Appends what is pending and lets out what may leave.
     fn advance(&mut self, ctx: &mut Context<Self>) {
+        if self.tenure.evicted.is_set() {
+            self.leave(ctx);
+            return;
+        }
         if let Some(batch) = self.core.next_batch() {
             self.append(batch, ctx);
         }
@@ -241,10 +250,12 @@ impl GuildActor {
     fn append(&mut self, batch: Batch, ctx: &mut Context<Self>) {
         self.append_started = Some(clock::now());
         self.tail_bytes += batch.records.iter().map(bytes::Bytes::len).sum::<usize>();
-        let append = self
-            .tools
-            .journal
-            .append(self.id, batch.expected, batch.records);
+        let (journal, id) = (Arc::clone(&self.tools.journal), self.id);
+        let append = move || journal.append(id, batch.expected, batch.records);
+        #[cfg(any(test, feature = "fault-points"))]
+        let append = faults::append(id, append);
+        #[cfg(not(any(test, feature = "fault-points")))]
+        let append = append();
         let life = self.life;
         ctx.spawn(append.into_actor(self).map(move |result, actor, ctx| {
             if actor.life != life {
@@ -260,7 +271,9 @@ impl GuildActor {
             match result {
                 Ok(position) => {
                     #[cfg(any(test, feature = "fault-points"))]
-                    faults::hit(faults::Point::FuturePanic, actor.id);
+                    for point in [faults::Point::FuturePanic, faults::Point::KillAfterAppend] {
+                        faults::hit(point, actor.id);
+                    }
                     GuildStats::add(&actor.stats.appends, 1);
                     actor.core.appended(position);
                     actor.advance(ctx);
@@ -386,6 +399,7 @@ impl GuildActor {
                 link,
                 lost: false,
             });
+            GuildStats::set(&self.stats.hubs, self.subscriptions.len() as u64);
         }
     }
 
@@ -396,6 +410,10 @@ impl GuildActor {
 
     /// Keeps the memory and the journal's tail short; a guild that nobody uses goes.
     fn housekeeping(&mut self, ctx: &mut Context<Self>) {
+        if self.tenure.evicted.is_set() {
+            self.leave(ctx);
+            return;
+        }
         if self.stats.health() != Health::Serving {
             return;
         }
@@ -413,7 +431,8 @@ impl GuildActor {
             && self.parked.is_empty()
             && self.core.is_settled();
         let unused = self.used.elapsed() >= self.tools.settings.passivate_after;
-        if idle && (unused || !self.core.exists()) && self.registry.retire(self.id) {
+        let leaves = idle && (unused || !self.core.exists());
+        if leaves && self.registry.retire(self.id, self.tenure.incarnation) {
             ctx.stop();
         }
     }
@@ -453,6 +472,10 @@ impl Actor for GuildActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        if self.tenure.evicted.is_set() {
+            self.leave(ctx);
+            return;
+        }
         ctx.run_interval(self.tools.settings.housekeeping, Self::housekeeping);
         if self.stats.health() != Health::Quarantined {
             self.load(ctx);
@@ -470,6 +493,10 @@ impl Handler<Mail<GuildMail>> for GuildActor {
     type Result = ();
 
     fn handle(&mut self, mail: Mail<GuildMail>, ctx: &mut Self::Context) {
+        if self.tenure.evicted.is_set() {
+            self.leave(ctx);
+            return;
+        }
         let started = clock::now();
         self.used = started;
         if let GuildMail::Restart = mail.message {
@@ -507,7 +534,7 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             GuildMail::Presence { user, presence } => {
                 self.core.set_presence(&self.moment(), user, &presence);
             }
-            GuildMail::Restart => unreachable!("dealt with above"),
+            GuildMail::Restart | GuildMail::Evicted => unreachable!("dealt with above"),
         }
         self.advance(ctx);
         self.handled += 1;

@@ -1,14 +1,16 @@
 //! Which guilds run on this node, and where.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 
-use super::actor::{GuildActor, GuildTools};
+use super::actor::{GuildActor, GuildMail, GuildTools};
 use super::executors::{ExecutorId, Executors, Seat};
-use super::stats::GuildStats;
+use super::stats::{GuildStats, Health};
 use crate::clock;
+use crate::counters::Counters;
+use crate::fanout::mail::GuildNews;
 use crate::protocol::GuildId;
 use crate::supervision::guarded;
 use crate::supervision::mail::{MailBounds, MailGauge, Mailer};
@@ -33,6 +35,35 @@ struct Running {
     seat: Seat,
     stats: Arc<GuildStats>,
     started_ms: u64,
+    evicted: Evicted,
+    _counted: Counted,
+}
+
+/// Whether an actor has lost its guild to another one, because its executor was stuck.
+#[derive(Debug, Clone, Default)]
+pub struct Evicted(Arc<AtomicBool>);
+
+impl Evicted {
+    /// Whether it has: then it must write, answer and broadcast nothing any more.
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Counts a running guild as long as there is one.
+struct Counted(Arc<Counters>);
+
+impl Counted {
+    fn new(counters: &Arc<Counters>) -> Self {
+        counters.guilds_running.inc();
+        Self(Arc::clone(counters))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.guilds_running.dec();
+    }
 }
 
 /// What the registry knows of a running guild.
@@ -66,15 +97,25 @@ impl Registry {
     }
 
     fn start(&self, id: GuildId) -> Running {
-        self.inner.tools.counters.guilds_running.inc();
+        self.start_with(id, GuildStats::default())
+    }
+
+    fn start_with(&self, id: GuildId, stats: GuildStats) -> Running {
         let seat = self.inner.executors.take_seat();
-        let stats = Arc::new(GuildStats::default());
+        let stats = Arc::new(stats);
         let gauge = Arc::new(MailGauge::new(self.inner.bounds));
         let actor_stats = Arc::clone(&stats);
-        let incarnation = self.inner.incarnations.fetch_add(1, Ordering::Relaxed);
+        let tenure = Tenure {
+            incarnation: self.inner.incarnations.fetch_add(1, Ordering::Relaxed),
+            evicted: Evicted::default(),
+        };
+        let Tenure {
+            incarnation,
+            evicted,
+        } = tenure.clone();
         let (registry, tools) = (self.clone(), self.inner.tools.clone());
-        let address = guarded::start_on(seat.arbiter(), move |_| {
-            GuildActor::new(id, tools, registry, actor_stats, incarnation)
+        let address = guarded::start_on(seat.arbiter(), seat.mark(id), move |_| {
+            GuildActor::new(id, tools, registry, actor_stats, tenure)
         });
         Running {
             incarnation,
@@ -82,17 +123,24 @@ impl Registry {
             seat,
             stats,
             started_ms: clock::unix_ms(),
+            evicted,
+            _counted: Counted::new(&self.inner.tools.counters),
         }
     }
 
-    /// Posts mail to the guild's actor, started where it does not run.
+    /// Posts mail to the guild's actor, started where it does not run; `post` is also told which
+    /// [one](Self::is_current) that is.
     ///
     /// The entry is held meanwhile, so that the actor cannot [retire](Self::retire) in between.
-    pub fn with_mailer<T>(&self, id: GuildId, post: impl FnOnce(&Mailer<GuildActor>) -> T) -> T {
+    pub fn with_mailer<T>(
+        &self,
+        id: GuildId,
+        post: impl FnOnce(&Mailer<GuildActor>, u64) -> T,
+    ) -> T {
         if let Some(running) = self.inner.running.get(&id)
             && running.mailer.is_open()
         {
-            return post(&running.mailer);
+            return post(&running.mailer, running.incarnation);
         }
         let entry = self
             .inner
@@ -101,10 +149,9 @@ impl Registry {
             .or_insert_with(|| self.start(id));
         let mut running = entry;
         if !running.mailer.is_open() {
-            self.inner.tools.counters.guilds_running.dec();
             *running = self.start(id);
         }
-        post(&running.mailer)
+        post(&running.mailer, running.incarnation)
     }
 
     /// Posts mail to the guild's actor where it runs.
@@ -119,19 +166,56 @@ impl Registry {
 
     /// Forgets a guild whose actor is about to stop; false where mail is on its way to it: then it
     /// must not stop.
-    pub(super) fn retire(&self, id: GuildId) -> bool {
-        let idle = |_: &GuildId, running: &Running| running.mailer.gauge().count() == 0;
-        let retired = self.inner.running.remove_if(&id, idle).is_some();
-        if retired {
-            self.inner.tools.counters.guilds_running.dec();
-        }
-        retired
+    pub(super) fn retire(&self, id: GuildId, incarnation: u64) -> bool {
+        let idle = |_: &GuildId, running: &Running| {
+            running.incarnation == incarnation && running.mailer.gauge().count() == 0
+        };
+        self.inner.running.remove_if(&id, idle).is_some()
     }
 
     /// Whether the guild's actor is this one.
     pub(super) fn is_current(&self, id: GuildId, incarnation: u64) -> bool {
         let running = self.inner.running.get(&id);
         running.is_some_and(|running| running.incarnation == incarnation)
+    }
+
+    /// Takes every guild off an executor that is stuck; answers how many. They are started on another
+    /// one when somebody asks for them: hubs that have sessions of them are told to, at once. The
+    /// guild that the executor does not get away from is started in quarantine.
+    pub(super) fn evacuate(&self, executor: ExecutorId, culprit: Option<GuildId>) -> usize {
+        let sits = |running: &Running| running.seat.id() == executor;
+        let running = &self.inner.running;
+        let guilds: Vec<GuildId> = running
+            .iter()
+            .filter(|running| sits(running))
+            .map(|running| *running.key())
+            .collect();
+        let mut count = 0;
+        for id in guilds {
+            let is_culprit = culprit == Some(id);
+            let former = if is_culprit {
+                let Some(mut entry) = running.get_mut(&id).filter(|it| sits(it)) else {
+                    continue;
+                };
+                let successor = self.start_with(id, entry.stats.in_quarantine());
+                std::mem::replace(&mut *entry, successor)
+            } else {
+                let Some((_, former)) = running.remove_if(&id, |_, it| sits(it)) else {
+                    continue;
+                };
+                former
+            };
+            let is_in_use = former.is_in_use();
+            former.evict();
+            count += 1;
+            let hubs = &self.inner.tools.hubs;
+            if is_culprit {
+                hubs.tell_all(|| GuildNews::Unavailable { guild: id });
+            } else if is_in_use {
+                hubs.tell_all(|| GuildNews::Lost { guild: id });
+            }
+        }
+        count
     }
 
     /// What runs now, in no order.
@@ -156,9 +240,38 @@ impl Registry {
         self.inner.running.len()
     }
 
+    /// The node's figures.
+    pub(super) fn counters(&self) -> &Counters {
+        &self.inner.tools.counters
+    }
+
     /// The executors that guilds run on.
     pub fn executors(&self) -> &Executors {
         &self.inner.executors
+    }
+}
+
+/// Tells an actor from the others of its guild.
+#[derive(Debug, Clone)]
+pub struct Tenure {
+    /// Which one it is.
+    pub incarnation: u64,
+    /// Set when its executor was stuck and another one took over.
+    pub evicted: Evicted,
+}
+
+impl Running {
+    /// Whether somebody may wait for something of it.
+    fn is_in_use(&self) -> bool {
+        GuildStats::get(&self.stats.hubs) > 0
+            || self.mailer.gauge().count() > 0
+            || self.stats.health() != Health::Serving
+    }
+
+    /// Has the actor stop as soon as it runs again.
+    fn evict(self) {
+        self.evicted.0.store(true, Ordering::Release);
+        self.mailer.post_control(GuildMail::Evicted);
     }
 }
 

@@ -4,12 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use super::actor::GuildMail;
+use super::actor::{GuildActor, GuildMail};
 use super::command::{Command, NewMessage, Outcome, Request};
 use super::registry::Registry;
 use crate::placement::{NodeName, PlacementHandle};
 use crate::protocol::{ApiError, GuildId};
+use crate::supervision::mail::Mailer;
+
+/// How often who waits for an answer looks whether the guild's actor still is the one that was asked:
+/// one that is stuck answers nobody, and drops nothing.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Finds a guild's node and actor and hands it requests. Cheap to clone.
 #[derive(Clone)]
@@ -49,24 +55,48 @@ impl Router {
     /// Asks a guild, waking it first where it does not run.
     ///
     /// Errors: `UNKNOWN_GUILD` where no such guild was ever made; `UNAVAILABLE` where it lives on
-    /// another node, its mailbox is full, its journal does not take writes, or it did not answer
-    /// in time.
+    /// another node, its mailbox is full, its journal does not take writes, it was taken off
+    /// a stuck executor meanwhile, or it did not answer in time.
     pub async fn ask(&self, guild: GuildId, request: Request) -> Outcome {
-        let (reply, answer) = oneshot::channel();
-        self.post(guild, GuildMail::Ask { request, reply })
-            .map_err(|_| ApiError::UNAVAILABLE)?;
-        match tokio::time::timeout(self.inner.timeout, answer).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(ApiError::UNAVAILABLE),
+        let (reply, mut answer) = oneshot::channel();
+        let mail = GuildMail::Ask { request, reply };
+        let asked = self.owned(guild).and_then(|()| {
+            let bytes = bytes_of(&mail);
+            let post = |mailer: &Mailer<GuildActor>, incarnation| {
+                mailer.post(mail, bytes).map(|()| incarnation)
+            };
+            let posted = self.inner.registry.with_mailer(guild, post);
+            posted.map_err(|_| Unavailable)
+        });
+        let incarnation = asked.map_err(|_| ApiError::UNAVAILABLE)?;
+        let end = Instant::now() + self.inner.timeout;
+        loop {
+            let look = end.min(Instant::now() + LOOK_AGAIN);
+            let waited = tokio::time::timeout_at(look, &mut answer).await;
+            let outcome = match waited {
+                Ok(answered) => answered.ok(),
+                Err(_) if look < end && self.inner.registry.is_current(guild, incarnation) => {
+                    continue;
+                }
+                // It may have answered with the last that it did.
+                Err(_) => answer.try_recv().ok(),
+            };
+            return outcome.unwrap_or(Err(ApiError::UNAVAILABLE));
+        }
+    }
+
+    fn owned(&self, guild: GuildId) -> Result<(), Unavailable> {
+        let placement = self.inner.placement.load();
+        if *placement.owner(guild.get()) == self.inner.here {
+            Ok(())
+        } else {
+            Err(Unavailable)
         }
     }
 
     /// Hands mail to a guild's actor, waking it first where it does not run.
     pub fn post(&self, guild: GuildId, mail: GuildMail) -> Result<(), Unavailable> {
-        let placement = self.inner.placement.load();
-        if *placement.owner(guild.get()) != self.inner.here {
-            return Err(Unavailable);
-        }
+        self.owned(guild)?;
         let bytes = bytes_of(&mail);
         let registry = &self.inner.registry;
         match &mail {
@@ -78,11 +108,11 @@ impl Router {
             }
             // Once per hub, or by hand.
             GuildMail::Rejoin { .. } | GuildMail::Restart => {
-                registry.with_mailer(guild, |mailer| mailer.post_control(mail));
+                registry.with_mailer(guild, |mailer, _| mailer.post_control(mail));
                 Ok(())
             }
             _ => registry
-                .with_mailer(guild, |mailer| mailer.post(mail, bytes))
+                .with_mailer(guild, |mailer, _| mailer.post(mail, bytes))
                 .map_err(|_| Unavailable),
         }
     }

@@ -21,6 +21,8 @@ pub struct GuildStats {
     pub busy_ns: AtomicU64,
     /// Restarts after a panic.
     pub restarts: AtomicU64,
+    /// Microseconds from the last panic until it served again; 0 where there was none.
+    pub last_restart_us: AtomicU64,
     health: AtomicU8,
 }
 
@@ -35,7 +37,7 @@ pub enum Health {
     Serving,
     /// Its journal cannot be read: it tries again by itself.
     Failed,
-    /// It panicked too often, or its journal is damaged: it waits for the operator.
+    /// It panicked too often, did not end, or its journal is damaged: it waits for the operator.
     Quarantined,
 }
 
@@ -60,6 +62,15 @@ impl GuildStats {
             2 => Health::Failed,
             _ => Health::Quarantined,
         }
+    }
+
+    /// Figures of an actor that takes the place of one that is stuck, and waits for the operator.
+    pub(super) fn in_quarantine(&self) -> Self {
+        let stats = Self::default();
+        Self::set(&stats.position, Self::get(&self.position));
+        Self::set(&stats.restarts, Self::get(&self.restarts));
+        stats.set_health(Health::Quarantined);
+        stats
     }
 
     pub(super) fn set_health(&self, health: Health) {

@@ -9,6 +9,7 @@ use super::links::HubMail;
 use super::shared::SessionShared;
 use super::worker::{Worker, WorkerCell};
 use crate::supervision::guarded;
+use crate::supervision::lifeline::Lifeline;
 use crate::supervision::mail::{Mail, MailBounds, MailGauge, Mailer};
 
 /// How much mail may wait for a hub.
@@ -24,6 +25,7 @@ pub struct HubActor {
     worker: WorkerCell,
     /// Messages handled since the last yield.
     handled: u32,
+    line: Arc<Lifeline>,
 }
 
 impl HubActor {
@@ -31,9 +33,11 @@ impl HubActor {
     pub fn start_here(shared: &SessionShared) -> WorkerCell {
         let hub = shared.links.next_hub();
         let worker = Worker::new(hub, shared.clone());
+        let line = Lifeline::new(format!("session worker {}", hub.0));
         let actor = Self {
             worker: worker.clone(),
             handled: 0,
+            line: shared.links.lines.watch(line),
         };
         let address = guarded::start_here(|_: &mut Context<Self>| actor);
         let gauge = Arc::new(MailGauge::new(BOUNDS));
@@ -48,6 +52,7 @@ impl Actor for HubActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(Duration::from_secs(1), |actor, _| {
             actor.worker.borrow_mut().tick();
+            actor.line.beat();
         });
     }
 }
@@ -65,6 +70,7 @@ impl Handler<Mail<HubMail>> for HubActor {
 
     fn handle(&mut self, mail: Mail<HubMail>, ctx: &mut Self::Context) {
         self.worker.borrow_mut().on_mail(mail.message);
+        self.line.beat();
         self.handled += 1;
         if self.handled >= SLICE {
             self.handled = 0;

@@ -15,6 +15,7 @@ use super::state::SessionParts;
 use crate::fanout::HubId;
 use crate::fanout::mail::{GuildNews, HubLink, HubLinks};
 use crate::protocol::UserId;
+use crate::supervision::lifeline::Lifelines;
 use crate::supervision::mail::{MailGauge, Mailer};
 
 /// What reaches a worker's hub.
@@ -107,6 +108,8 @@ pub struct WorkerLinks {
     pub parked: ParkedSessions,
     /// The same hubs as guilds see them.
     pub guild_side: HubLinks,
+    /// The workers' threads, and others that the watchdog looks at.
+    pub lines: Lifelines,
 }
 
 impl WorkerLinks {

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::directory::DirectoryError;
 use crate::journal::{JournalError, Snapshot};
 use crate::protocol::{GuildId, Position};
+use crate::supervision::lifeline::Lifeline;
 
 /// Most requests of one commit; more would make those that wait for it wait long.
 const MAX_BATCH: usize = 4_096;
@@ -107,6 +108,7 @@ pub(super) struct Writer {
     pub(super) lock: DirLock,
     pub(super) space: Space,
     pub(super) last: LastPositions,
+    pub(super) line: Arc<Lifeline>,
 }
 
 impl Writer {
@@ -121,10 +123,12 @@ impl Writer {
             if !open {
                 break;
             }
+            self.line.begin(1);
             let worked = catch_unwind(AssertUnwindSafe(|| {
                 self.look_after();
                 self.serve(std::mem::take(&mut requests));
             }));
+            self.line.end();
             if worked.is_err() {
                 // Whoever waits is told by the drop of the answer that it is unknown.
                 self.shared.stop(Stop::Broken);
@@ -281,6 +285,7 @@ impl Writer {
             if let Err(error) = shared.inject(|| batch.commit()) {
                 return Err(self.failed(&error, vec![guild]));
             }
+            self.line.beat();
             self.last.set(guild, last);
             if last == 0 {
                 return Ok(());

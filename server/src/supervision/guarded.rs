@@ -10,24 +10,36 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use actix::dev::ContextFut;
 use actix::dev::channel::channel;
 use actix::{Actor, Addr, ArbiterHandle, Context, Supervised};
 
-/// Starts an actor on an arbiter's thread.
+use super::lifeline::Lifeline;
+
+/// How a watched thread knows what it is at work on.
+pub struct Mark {
+    /// The thread's.
+    pub line: Arc<Lifeline>,
+    /// Names the actor; not 0.
+    pub work: u64,
+}
+
+/// Starts an actor on an arbiter's thread, which is marked while the actor has it.
 ///
 /// Its mailbox has no bound of its own: post through [`super::mail`].
 pub fn start_on<A>(
     arbiter: &ArbiterHandle,
+    mark: Mark,
     make: impl FnOnce(&mut Context<A>) -> A + Send + 'static,
 ) -> Addr<A>
 where
     A: Actor<Context = Context<A>> + Supervised,
 {
     let (sender, receiver) = channel(1);
-    arbiter.spawn_fn(move || spawn_here(Context::with_receiver(receiver), make));
+    arbiter.spawn_fn(move || spawn_here(Context::with_receiver(receiver), Some(mark), make));
     Addr::new(sender)
 }
 
@@ -37,12 +49,15 @@ where
     A: Actor<Context = Context<A>> + Supervised,
 {
     let (sender, receiver) = channel(1);
-    spawn_here(Context::with_receiver(receiver), make);
+    spawn_here(Context::with_receiver(receiver), None, make);
     Addr::new(sender)
 }
 
-fn spawn_here<A>(mut context: Context<A>, make: impl FnOnce(&mut Context<A>) -> A)
-where
+fn spawn_here<A>(
+    mut context: Context<A>,
+    mark: Option<Mark>,
+    make: impl FnOnce(&mut Context<A>) -> A,
+) where
     A: Actor<Context = Context<A>> + Supervised,
 {
     // The bound is the gauge's; the channel itself only has to never be the narrower one.
@@ -51,12 +66,14 @@ where
     #[allow(clippy::disallowed_methods)] // one per actor, ends with it
     actix_rt::spawn(Guarded {
         actor: Some(Box::new(context.into_future(actor))),
+        mark,
     });
 }
 
 /// An actor with its mailbox, polled under guard.
 struct Guarded<A: Actor<Context = Context<A>>> {
     actor: Option<Box<ContextFut<A, Context<A>>>>,
+    mark: Option<Mark>,
 }
 
 // The actor is on the heap and never pinned structurally.
@@ -69,6 +86,22 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
+        if let Some(mark) = &self.mark {
+            mark.line.begin(mark.work);
+        }
+        let polled = self.poll_guarded(task);
+        if let Some(mark) = &self.mark {
+            mark.line.end();
+        }
+        polled
+    }
+}
+
+impl<A> Guarded<A>
+where
+    A: Actor<Context = Context<A>> + Supervised,
+{
+    fn poll_guarded(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
         let Some(actor) = &mut self.actor else {
             return Poll::Ready(());
         };

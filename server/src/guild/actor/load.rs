@@ -7,6 +7,7 @@ use crate::fanout::Item;
 use crate::guild::core::render::Scope;
 use crate::guild::core::{CoreSettings, GuildCore, Replay, items_of, record};
 use crate::guild::event::Event;
+use crate::guild::registry::Evicted;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::protocol::{GuildId, Position};
 
@@ -34,7 +35,11 @@ pub(super) struct Loaded {
 ///
 /// *Invariant I1*: where a record lands between the read and the claim, the claim is refused and the
 /// read goes on: after it nobody else's append can succeed.
-pub(super) async fn load(tools: &GuildTools, id: GuildId) -> Result<Loaded, JournalError> {
+pub(super) async fn load(
+    tools: &GuildTools,
+    id: GuildId,
+    evicted: &Evicted,
+) -> Result<Loaded, JournalError> {
     let journal = &*tools.journal;
     let snapshot = journal.snapshot(id).await?;
     let snapshot_bytes = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
@@ -62,6 +67,10 @@ pub(super) async fn load(tools: &GuildTools, id: GuildId) -> Result<Loaded, Jour
         loaded.written = loaded.core.position();
         if !loaded.core.exists() || !journal.accepts_writes() {
             return Ok(loaded);
+        }
+        if evicted.is_set() {
+            let why = "another actor has the guild";
+            return Err(JournalError::Unavailable(why.to_owned()));
         }
         let append = journal.append(id, loaded.written, vec![record::encode(&claim)]);
         match append.await {

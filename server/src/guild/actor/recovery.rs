@@ -32,16 +32,13 @@ impl GuildActor {
     /// Reads the journal; mail waits meanwhile.
     pub(super) fn load(&mut self, ctx: &mut Context<Self>) {
         self.stats.set_health(Health::Loading);
-        let (tools, id, wait) = (
-            self.tools.clone(),
-            self.id,
-            std::mem::take(&mut self.backoff),
-        );
+        let (tools, id, evicted) = (self.tools.clone(), self.id, self.tenure.evicted.clone());
+        let wait = std::mem::take(&mut self.backoff);
         let load = async move {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            load(&tools, id).await
+            load(&tools, id, &evicted).await
         };
         ctx.wait(
             load.into_actor(self)
@@ -53,6 +50,10 @@ impl GuildActor {
     }
 
     fn loaded(&mut self, loaded: Loaded, ctx: &mut Context<Self>) {
+        if self.tenure.evicted.is_set() {
+            self.leave(ctx);
+            return;
+        }
         // Another owner's claim lies between: what is there is not this actor's.
         let written = if self.epoch.is_some_and(|epoch| loaded.former_claim > epoch) {
             0
@@ -66,6 +67,7 @@ impl GuildActor {
         self.tail_bytes = loaded.tail_bytes;
         self.snapshot_bytes = loaded.snapshot_bytes;
         self.stats.set_health(Health::Serving);
+        self.note_restart();
         GuildStats::set(&self.stats.position, self.core.acknowledged());
         self.settle_former(written);
         self.tell_lost();
@@ -95,7 +97,20 @@ impl GuildActor {
         });
     }
 
+    /// Notes how long a panic kept it from serving.
+    fn note_restart(&mut self) {
+        if let Some(fell) = self.fell.take() {
+            let took = fell.elapsed();
+            GuildStats::set(&self.stats.last_restart_us, took.as_micros() as u64);
+            self.tools.counters.guild_restart_seconds.observe(took);
+        }
+    }
+
     fn not_loaded(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
+        if self.tenure.evicted.is_set() {
+            self.leave(ctx);
+            return;
+        }
         tracing::error!(guild = %self.id, %error, "guild could not be loaded");
         self.settle_former(0);
         if let JournalError::Damaged(_) = error {
@@ -155,17 +170,24 @@ impl GuildActor {
         }
     }
 
+    /// Another actor has the guild: what was asked of this one is not known to be done, and what
+    /// happened is the other's to tell.
+    pub(super) fn leave(&mut self, ctx: &mut Context<Self>) {
+        tracing::info!(guild = %self.id, "another actor has taken the guild over");
+        self.set_aside();
+        self.retry = None;
+        self.settle_former(0);
+        self.subscriptions.clear();
+        ctx.stop();
+    }
+
     /// An append failed: the state holds what the journal does not.
     pub(super) fn append_failed(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
         self.tools.counters.append_failures.inc();
         if let JournalError::Conflict { .. } = error
-            && !self.registry.is_current(self.id, self.incarnation)
+            && !self.registry.is_current(self.id, self.tenure.incarnation)
         {
-            tracing::info!(guild = %self.id, "another actor has taken the guild over");
-            self.set_aside();
-            self.settle_former(0);
-            self.subscriptions.clear();
-            ctx.stop();
+            self.leave(ctx);
             return;
         }
         tracing::error!(guild = %self.id, %error, "append failed");
@@ -174,6 +196,7 @@ impl GuildActor {
 
     /// After a panic, before the actor starts again.
     pub(super) fn after_panic(&mut self) {
+        self.fell = Some(clock::now());
         GuildStats::add(&self.stats.restarts, 1);
         self.tools.counters.guild_restarts.inc();
         self.set_aside();

@@ -172,7 +172,8 @@ impl GuildActor {
             | GuildMail::Rejoin { .. }
             | GuildMail::Detach { .. }
             | GuildMail::Presence { .. }
-            | GuildMail::Restart => {}
+            | GuildMail::Restart
+            | GuildMail::Evicted => {}
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::fanout::mail::HubLink;
 use crate::guild::command::{Caller, ChannelEdit, NewChannel, NewGuild, NewMessage, Reply};
 use crate::guild::executors::Executors;
 use crate::guild::router::Router;
+use crate::guild::watchdog;
 use crate::journal::{Entry, JournalFuture, MemoryJournal, Snapshot};
 use crate::placement::{
     Member as Node, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
@@ -16,6 +17,7 @@ use crate::placement::{
 use crate::protocol::objects::{ChannelType, User};
 use crate::protocol::{ApiError, ChannelId, Intents};
 use crate::supervision::faults::{Fault, Point};
+use crate::supervision::lifeline::Lifelines;
 use crate::supervision::mail::MailBounds;
 
 const OWNER: UserId = UserId::new(1);
@@ -106,6 +108,7 @@ struct Node1 {
     hubs: Vec<Arc<Hub>>,
     gate: Arc<tokio::sync::Semaphore>,
     registry: Registry,
+    counters: Arc<Counters>,
 }
 
 fn node(hubs: u32) -> Node1 {
@@ -141,6 +144,7 @@ fn node_with(hubs: u32, settings: GuildSettings) -> Node1 {
         count: 64,
         bytes: 1 << 20,
     };
+    let counters = Arc::clone(&tools.counters);
     let registry = Registry::new(Executors::start(1), tools, bounds);
     let here = NodeName::new("here").unwrap();
     let ring = Ring::build([Node::new(here.clone())], RingSettings::default()).unwrap();
@@ -154,6 +158,7 @@ fn node_with(hubs: u32, settings: GuildSettings) -> Node1 {
         hubs,
         gate,
         registry,
+        counters,
     }
 }
 
@@ -162,6 +167,20 @@ fn owner() -> Arc<User> {
 }
 
 impl Node1 {
+    /// Another guild of the same node.
+    fn sibling(&self) -> Self {
+        Self {
+            guild: GuildId::new(self.guild.get() + 5),
+            channel: ChannelId::new(self.guild.get() + 6),
+            journal: self.journal.clone(),
+            router: self.router.clone(),
+            hubs: self.hubs.clone(),
+            gate: Arc::clone(&self.gate),
+            registry: self.registry.clone(),
+            counters: Arc::clone(&self.counters),
+        }
+    }
+
     async fn ask(&self, command: Command) -> Outcome {
         let caller = Caller::User(owner());
         self.router
@@ -322,6 +341,7 @@ impl Node1 {
             guild: self.guild,
             point,
             times,
+            ms: 0,
         });
     }
 
@@ -526,5 +546,82 @@ fn a_long_tail_becomes_a_snapshot_and_the_guild_is_read_from_it() {
         node.router.post(node.guild, GuildMail::Restart).unwrap();
         assert_eq!(node.history().await.len(), said.min(100));
         node.say("next").await.unwrap();
+    });
+}
+
+/// *Invariant I8*: what shares an executor with a guild that does not end goes on elsewhere, and the
+/// guild waits for the operator; *I1*, *I2*: its former actor, awake again, says nothing more.
+#[test]
+fn i8_the_guilds_of_a_stuck_executor_go_on_and_the_one_that_loops_is_quarantined() {
+    actix::System::new().block_on(async {
+        let looping = node(1);
+        let other = looping.sibling();
+        for node in [&looping, &other] {
+            node.create().await;
+            node.attach(0, 1);
+            node.say("before").await.unwrap();
+        }
+        let hub = &looping.hubs[0];
+        let items = hub.count(is_items);
+        let limit = Duration::from_secs(1);
+        let registry = looping.registry.clone();
+        let watchdog = watchdog::start(registry.clone(), Lifelines::default(), limit).unwrap();
+        looping.fault(Point::Loop, 1);
+        let waits = async {
+            while faults::left(Point::Loop, looping.guild) > 0 {
+                tokio::task::yield_now().await;
+            }
+            other.say("waits").await
+        };
+        let (stuck, waits) = tokio::join!(looping.say("stuck"), waits);
+        // Both were in mailboxes that nobody reads.
+        assert_eq!(stuck.unwrap_err(), ApiError::UNAVAILABLE);
+        assert_eq!(waits.unwrap_err(), ApiError::UNAVAILABLE);
+        while looping.counters.guilds_evicted.get() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let states = registry.executors().states();
+        assert_eq!(states.len(), 2, "another one was started");
+        assert_eq!(states[0].stuck_in(), Some(looping.guild));
+        let complaint = states[0].complaint().unwrap();
+        assert!(
+            complaint.ends_with(&format!("in guild {}", looping.guild)),
+            "{complaint}"
+        );
+        assert_eq!(looping.stats().health(), Health::Quarantined);
+        let told = |which: fn(GuildId) -> GuildNews| {
+            let wanted = [&looping, &other].map(|node| format!("{:?}", which(node.guild)));
+            let news = hub.news.lock().unwrap();
+            let news: Vec<String> = news.iter().map(|news| format!("{news:?}")).collect();
+            wanted.map(|wanted| news.iter().filter(|news| **news == wanted).count())
+        };
+        assert_eq!(told(|guild| GuildNews::Unavailable { guild }), [1, 0]);
+        assert_eq!(told(|guild| GuildNews::Lost { guild }), [0, 1]);
+
+        other.say("after").await.unwrap();
+        assert_eq!(other.history().await, ["before", "after"]);
+        assert_eq!(registry.find(other.guild).unwrap().executor, 1);
+        let refused = looping.ask(Command::GetRoles).await;
+        assert_eq!(refused.unwrap_err(), ApiError::UNAVAILABLE);
+        looping
+            .router
+            .post(looping.guild, GuildMail::Restart)
+            .unwrap();
+        looping.say("revived").await.unwrap();
+        assert_eq!((states[0].guilds, registry.count()), (0, 2));
+        assert_eq!(looping.counters.guilds_running.get(), 2);
+
+        // The loop ends: who was stuck finds that others have the guilds.
+        looping.fault(Point::Loop, 0);
+        while registry.executors().states()[0].stuck.is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(looping.counters.executors_stuck.get(), 0);
+        looping.say("last").await.unwrap();
+        assert_eq!(looping.history().await, ["before", "revived", "last"]);
+        other.say("last").await.unwrap();
+        assert_eq!(other.history().await, ["before", "after", "last"]);
+        assert_eq!(hub.count(is_items), items, "nobody has joined again");
+        drop(watchdog);
     });
 }
