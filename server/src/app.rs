@@ -42,6 +42,7 @@ use crate::session::links::{HubMail, WorkerLinks};
 use crate::session::parked::Parked;
 use crate::session::settings::GatewaySettings;
 use crate::session::shared::SessionShared;
+use crate::session::trail::{self, TrailDir};
 use crate::supervision::budget::BudgetSettings;
 use crate::supervision::mail::MailBounds;
 
@@ -152,6 +153,11 @@ impl App {
             registry.clone(),
             Duration::from_millis(config.guild.request_timeout_ms),
         );
+        // Nearly last, so that a start that fails leaves the sessions to the next one.
+        let parked = checkpoint::take(&dir).map_err(|error| data_error(&dir, &error))?;
+        tracing::info!(count = parked.len(), "sessions of the last run");
+        let trails = trails_of(&storage, &dir, &links, parked.is_empty())?;
+        links.parked.fill(parked);
         let shared = SessionShared {
             router: router.clone(),
             directory: Arc::clone(&storage.directory),
@@ -159,13 +165,10 @@ impl App {
             links,
             settings: Arc::new(gateway_settings(&config, &public)),
             gate: Arc::new(UpgradeGate::new(upgrade_settings(&config))),
+            trails,
             counters,
         };
         let phase = Arc::new(views::Phase::default());
-        // Last, so that a start that fails leaves the sessions to the next one.
-        let parked = checkpoint::take(&dir).map_err(|error| data_error(&dir, &error))?;
-        tracing::info!(count = parked.len(), "sessions of the last run");
-        shared.links.parked.fill(parked);
         Ok(Self {
             config,
             main,
@@ -269,6 +272,9 @@ impl App {
         self.storage.watch(&lines);
         let watchdog = watchdog::start(self.registry.clone(), lines, limit);
         let watchdog = watchdog.map_err(|error| StartError::Watchdog(error.to_string()))?;
+        if let Some(trails) = &self.shared.trails {
+            forget_former_runs(Arc::clone(trails), self.shared.settings.resume_window);
+        }
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);
@@ -280,11 +286,51 @@ impl App {
         self.registry.executors().stop();
         if self.storage.is_kept() {
             // While no other process can have the directory.
-            keep_sessions(&self.config.store.dir, &sessions);
+            keep_sessions(
+                &self.config.store.dir,
+                &sessions,
+                self.shared.trails.as_deref(),
+            );
         }
         self.storage.close();
         Ok(())
     }
+}
+
+/// Begins to note what sessions are handed, and takes those of a run that was killed; not so after a clean
+/// stop, which has kept them whole.
+fn trails_of(
+    storage: &Storage,
+    dir: &Path,
+    links: &WorkerLinks,
+    was_killed: bool,
+) -> Result<Option<Arc<TrailDir>>, StartError> {
+    if !storage.is_kept() {
+        return Ok(None);
+    }
+    let open = || {
+        if !was_killed {
+            trail::dir::clear(dir)?;
+        }
+        TrailDir::open(dir)
+    };
+    let Some((trails, found)) = open().map_err(|error| data_error(dir, &error))? else {
+        tracing::warn!("this system does not name its boot: no session is resumed after a crash");
+        return Ok(None);
+    };
+    tracing::info!(count = found.len(), "sessions of a run that was killed");
+    links.parked.fill_found(found);
+    Ok(Some(trails))
+}
+
+/// Removes what was noted in earlier runs once no session of theirs can come back.
+fn forget_former_runs(trails: Arc<TrailDir>, window: Duration) {
+    #[allow(clippy::disallowed_methods)] // ends with the node, or with the window
+    actix_rt::spawn(async move {
+        tokio::time::sleep(window).await;
+        // What fails is logged there; a panic would be too.
+        let _ = actix_rt::task::spawn_blocking(move || trails.forget_former_runs()).await;
+    });
 }
 
 /// Asks every client to resume elsewhere, waits a little, closes what is left, takes the sessions,
@@ -321,10 +367,13 @@ async fn drain(
 
 /// Writes the sessions that can be resumed; what they have seen was kept before they saw it. Without
 /// the file their clients start anew.
-fn keep_sessions(dir: &Path, sessions: &[Parked]) {
+fn keep_sessions(dir: &Path, sessions: &[Parked], trails: Option<&TrailDir>) {
     match checkpoint::save(dir, sessions) {
         Ok(left_out) => {
             tracing::info!(count = sessions.len() - left_out, left_out, "sessions kept");
+            if let Some(trails) = trails {
+                trails.clear();
+            }
         }
         Err(error) => tracing::error!(%error, "no session is kept"),
     }
@@ -454,6 +503,7 @@ fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySettings {
             total_count: gateway.lane_max_frames + gateway.replay_max_events,
             total_bytes: gateway.lane_max_bytes + gateway.replay_max_bytes,
         },
+        trail_max_bytes: gateway.trail_max_bytes,
         max_connections: gateway.max_sessions.div_ceil(config.node.workers),
         write_timeout: WRITE_TIMEOUT,
     }

@@ -71,6 +71,10 @@ pub struct Counters {
     pub guilds_evicted: Counter,
     /// Hubs started again after a panic.
     pub hub_restarts: Counter,
+    /// Bytes noted of what sessions were handed, for a Resume after a crash.
+    pub session_trail_bytes: Counter,
+    /// Times that this could not be noted.
+    pub session_trail_failures: Counter,
     /// Requests to guilds by outcome.
     pub guild_requests: Split<RequestOutcome, Counter>,
     /// Requests not taken because a guild's mailbox was full.

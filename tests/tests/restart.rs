@@ -1,4 +1,4 @@
-//! A restart of the server: sessions go on after a clean one, and start anew after a crash.
+//! A restart of the server: sessions go on after a clean one, and after a crash.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -12,6 +12,7 @@ use guildhall_tests::{
     World, within,
 };
 use rustix::process::Signal;
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -131,21 +132,121 @@ async fn i10_a_seq_that_was_never_sent_is_refused_after_a_restart_too() {
     cut.is_refused(&world.server).await;
 }
 
-#[tokio::test]
-async fn i10_after_a_crash_a_resume_is_refused_and_the_client_identifies() {
-    let mut world = World::new(1).await;
-    let cut = world.login(world.member()).await.cut();
-    restart(&mut world, Setup::new()).await;
-    let (gateway, _) = cut.resume(&world.server).await;
-    // What the clean stop wrote was for that start alone.
+/// Kills the server and starts another in its place.
+async fn crash(world: &mut World) {
     world.server.signal(Signal::KILL);
     world.server.exit().await;
+    start_again(world, Setup::new());
+}
+
+#[tokio::test]
+async fn i10_sessions_go_on_after_a_crash_and_after_the_next_one() {
+    let mut world = World::new(4).await;
+    let everyone: Vec<&Account> = world.members.iter().chain([&world.owner]).collect();
+    let other = world.admin.guild(&everyone, &["other"]).await;
+    let (channel, other) = (world.channel.clone(), other.channels[0].clone());
+    let reads = world.login(&world.members[0]).await;
+    let stays_away = world.login(&world.members[1]).await.cut();
+    let ended = world.login(&world.members[2]).await;
+    say_all(&world, &channel, "one", 0..10).await;
+    say_all(&world, &other, "two", 0..5).await;
+    let (mut gateway, mut cut) = reads.into_parts();
+    world.owner.rest.say(&other, "so far").await;
+    let seen = gateway.until_message("so far").await;
+    assert_eq!(numbers("one", &seen), (0..10).collect::<Vec<_>>());
+    cut.seq = gateway.seq();
+    let over = Cut {
+        id: ended.id.clone(),
+        token: ended.token.clone(),
+        seq: ended.seq(),
+    };
+    ended.log_out().await;
+    // Handed to the session, but not read by the client.
+    say_all(&world, &channel, "one", 10..14).await;
+    crash(&mut world).await;
     drop(gateway);
-    start_again(&mut world, Setup::new());
+    say_all(&world, &channel, "one", 14..16).await;
+    let (mut gateway, missed) = cut.resume(&world.server).await;
+    assert_eq!(numbers("one", &missed), (10..16).collect::<Vec<_>>());
+    assert_eq!(numbers("two", &missed), [0; 0]);
+    world.owner.rest.say(&channel, "here").await;
+    let live = gateway.until_message("here").await;
+    assert_eq!(numbers("one", &live), [0; 0], "not twice");
+    cut.seq = gateway.seq();
+    over.is_refused(&world.server).await;
+
+    say_all(&world, &other, "two", 5..8).await;
+    crash(&mut world).await;
+    let (mut gateway, missed) = cut.resume(&world.server).await;
+    assert_eq!(numbers("one", &missed), [0; 0]);
+    assert_eq!(numbers("two", &missed), [5, 6, 7]);
+    // This one was not there between the two crashes.
+    let (_, missed) = stays_away.resume(&world.server).await;
+    assert_eq!(numbers("one", &missed), (0..16).collect::<Vec<_>>());
+    assert_eq!(numbers("two", &missed), (0..8).collect::<Vec<_>>());
+    world.owner.rest.say(&channel, "over").await;
+    let live = gateway.until_message("over").await;
+    assert_eq!(numbers("one", &live), [0; 0]);
+}
+
+#[tokio::test]
+async fn i3_visibility_after_a_crash_is_that_of_each_moment() {
+    let mut world = World::new(2).await;
+    let hidden = json!([{"id": world.guild, "type": 0, "allow": "0", "deny": "1024"}]);
+    let secret = world.channel_with("secret", hidden).await;
+    let member = world.member().id.clone();
+    let path = format!("/channels/{secret}/permissions/{member}");
+    let view = json!({"type": 1, "allow": "1024", "deny": "0"});
+    let cut = world.login(world.member()).await.cut();
+    let outsider = world.login(&world.members[1]).await.cut();
+    say_all(&world, &secret, "s", 0..2).await;
+    world.owner.rest.put(&path, view).await.ok();
+    say_all(&world, &secret, "s", 2..4).await;
+    crash(&mut world).await;
+    say_all(&world, &secret, "s", 4..6).await;
+    world.owner.rest.delete(&path).await.ok();
+    say_all(&world, &secret, "s", 6..8).await;
+    let (_, missed) = cut.resume(&world.server).await;
+    assert_eq!(numbers("s", &missed), [2, 3, 4, 5]);
+    let (_, missed) = outsider.resume(&world.server).await;
+    assert_eq!(numbers("s", &missed), [0; 0]);
+}
+
+#[tokio::test]
+async fn i10_after_a_crash_a_session_that_may_lack_an_event_of_its_own_is_refused() {
+    let mut world = World::new(1).await;
+    let mut cut = world.login(world.member()).await.cut();
+    let whole = cut.clone();
+    // As if GUILD_CREATE had not arrived.
+    cut.seq -= 1;
+    crash(&mut world).await;
     let mut gateway = cut.is_refused(&world.server).await;
     gateway.identify(&cut.token, ALL_INTENTS).await;
     let ready = gateway.expect_event("READY").await;
     assert_ne!(text(&ready["session_id"]), cut.id);
+    // Refused is ended.
+    whole.is_refused(&world.server).await;
+}
+
+#[tokio::test]
+async fn i10_what_a_clean_stop_wrote_is_for_the_next_start_alone() {
+    let mut world = World::new(1).await;
+    let cut = world.login(world.member()).await.cut();
+    restart(&mut world, Setup::new()).await;
+    let (gateway, _) = cut.resume(&world.server).await;
+    let (mut gateway, seq) = (gateway, cut.seq);
+    say_all(&world, &world.channel.clone(), "m", 0..3).await;
+    world.owner.rest.say(&world.channel, "seen").await;
+    gateway.until_message("seen").await;
+    let now = Cut {
+        seq: gateway.seq(),
+        ..cut
+    };
+    assert!(now.seq > seq);
+    crash(&mut world).await;
+    say_all(&world, &world.channel.clone(), "m", 3..5).await;
+    let (_, missed) = now.resume(&world.server).await;
+    assert_eq!(numbers("m", &missed), [3, 4]);
 }
 
 #[tokio::test]

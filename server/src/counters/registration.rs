@@ -9,13 +9,14 @@ use super::{Counters, PREFIX};
 pub fn register(counters: &Counters, registry: &mut Registry) {
     registry.register_collector(Box::new(ProcessCollector));
     let own = registry.sub_registry_with_prefix(PREFIX);
-    plain_counters(counters, own);
+    gateway_counters(counters, own);
+    guild_and_store_counters(counters, own);
     supervision(counters, own);
     split_figures(counters, own);
     gauges_and_latencies(counters, own);
 }
 
-fn plain_counters(c: &Counters, own: &mut Registry) {
+fn gateway_counters(c: &Counters, own: &mut Registry) {
     for (name, help, counter) in [
         (
             "publishes",
@@ -69,6 +70,28 @@ fn plain_counters(c: &Counters, own: &mut Registry) {
             &c.upgrades_refused,
         ),
         (
+            "session_trail_bytes",
+            "Bytes noted of what sessions were handed",
+            &c.session_trail_bytes,
+        ),
+        (
+            "session_trail_failures",
+            "Times that it could not be noted what sessions were handed",
+            &c.session_trail_failures,
+        ),
+        (
+            "rest_limited",
+            "REST requests answered with 429",
+            &c.rest_limited,
+        ),
+    ] {
+        own.register(name, help, counter.clone());
+    }
+}
+
+fn guild_and_store_counters(c: &Counters, own: &mut Registry) {
+    for (name, help, counter) in [
+        (
             "mail_refused",
             "Requests not taken because a mailbox was full",
             &c.mail_refused,
@@ -88,11 +111,6 @@ fn plain_counters(c: &Counters, own: &mut Registry) {
             "store_refused",
             "Writes that the store refused",
             &c.store_refused,
-        ),
-        (
-            "rest_limited",
-            "REST requests answered with 429",
-            &c.rest_limited,
         ),
     ] {
         own.register(name, help, counter.clone());

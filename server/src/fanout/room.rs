@@ -17,10 +17,15 @@ pub type SessionKey = usize;
 
 /// Takes what a room hands out.
 pub trait Deliver {
-    /// An event for a session; it gets the session's next sequence number.
-    fn deliver(&mut self, session: SessionKey, frame: &Frame);
+    /// An event for a session; it gets the session's next sequence number. `position` is where in the
+    /// guild's journal it stands; `None` for an ephemeral event.
+    fn deliver(&mut self, session: SessionKey, frame: &Frame, position: Option<Position>);
     /// The session is no longer in the room; it was told by a GUILD_DELETE.
     fn removed(&mut self, session: SessionKey, guild: GuildId);
+    /// From here on this table decides who sees which channel.
+    fn table_changed(&mut self, position: Position, table: &Arc<Visibility>);
+    /// From here on this is the session's member.
+    fn member_changed(&mut self, session: SessionKey, position: Position, member: &Arc<Member>);
 }
 
 /// A session's place in a room.
@@ -105,6 +110,17 @@ impl Room {
     /// The last position handed out.
     pub const fn position(&self) -> Position {
         self.position
+    }
+
+    /// Who sees which channel now.
+    pub const fn table(&self) -> &Arc<Visibility> {
+        &self.table
+    }
+
+    /// The session's member at this place, and the last position that it has.
+    pub fn standing(&self, place: usize) -> Option<(Position, &Arc<Member>)> {
+        let subscriber = self.subscribers.get(place)?;
+        Some((self.position.max(subscriber.from), &subscriber.member))
     }
 
     /// Sessions in the room.
@@ -246,7 +262,7 @@ impl Room {
         for (_, subscriber) in &self.subscribers {
             for ready in &self.run {
                 if subscriber.gets(ready) {
-                    sink.deliver(subscriber.session, &ready.frame);
+                    sink.deliver(subscriber.session, &ready.frame, ready.position);
                 }
             }
         }
@@ -259,6 +275,7 @@ impl Room {
         table: &Arc<Visibility>,
         sink: &mut impl Deliver,
     ) {
+        sink.table_changed(position, table);
         let before = std::mem::replace(&mut self.table, Arc::clone(table));
         let mut frames = ChannelFrames::new(self.guild);
         for (_, subscriber) in &mut self.subscribers {
@@ -269,7 +286,7 @@ impl Room {
                     subscriber,
                     (&before, &subscriber.visible),
                     (table, &visible),
-                    sink,
+                    (position, sink),
                 );
             }
             subscriber.visible = visible;
@@ -287,8 +304,9 @@ impl Room {
                 subscriber,
                 (&self.table, &subscriber.visible),
                 (&self.table, &visible),
-                sink,
+                (position, sink),
             );
+            sink.member_changed(subscriber.session, position, member);
             subscriber.member = Arc::clone(member);
             subscriber.visible = visible;
         }
@@ -305,7 +323,7 @@ impl Room {
                     .intents
                     .contains(EventName::GuildDelete.guild_intent())
                 {
-                    sink.deliver(subscriber.session, &frame);
+                    sink.deliver(subscriber.session, &frame, Some(position));
                 }
                 sink.removed(subscriber.session, guild);
             }
@@ -353,8 +371,9 @@ impl ChannelFrames {
         subscriber: &Subscriber,
         before: (&Visibility, &ChannelSet),
         after: (&Visibility, &ChannelSet),
-        sink: &mut impl Deliver,
+        (position, sink): (Position, &mut impl Deliver),
     ) {
+        let position = Some(position);
         if !subscriber
             .intents
             .contains(EventName::ChannelCreate.guild_intent())
@@ -373,7 +392,7 @@ impl ChannelFrames {
                     .deleted
                     .entry(channel.id)
                     .or_insert_with(|| frame(EventName::ChannelDelete, self.guild, &channel.body));
-                sink.deliver(subscriber.session, frame);
+                sink.deliver(subscriber.session, frame, position);
             }
         }
         for (slot, channel) in after.0.channels.iter().enumerate() {
@@ -388,7 +407,7 @@ impl ChannelFrames {
                     .created
                     .entry(channel.id)
                     .or_insert_with(|| frame(EventName::ChannelCreate, self.guild, &channel.body));
-                sink.deliver(subscriber.session, frame);
+                sink.deliver(subscriber.session, frame, position);
             }
         }
     }

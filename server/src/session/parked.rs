@@ -7,9 +7,11 @@ use dashmap::DashMap;
 
 use super::id::SessionId;
 use super::state::SessionParts;
+use super::trail::Past;
+use super::trail::dir::Found;
 use crate::protocol::UserId;
 
-/// A session that no worker has.
+/// A session between a stop and the next start.
 #[derive(Debug)]
 pub struct Parked {
     /// The session.
@@ -18,7 +20,40 @@ pub struct Parked {
     pub detached_ms: u64,
 }
 
-impl Parked {
+/// What is kept of a session.
+#[derive(Debug)]
+enum Kept {
+    /// All of it: the process before this one was stopped.
+    Whole(SessionParts),
+    /// What its trail shows: that process was killed.
+    Past(Past),
+}
+
+#[derive(Debug)]
+struct Entry {
+    kept: Kept,
+    /// Since when it has had no connection, in milliseconds since the Unix epoch.
+    detached_ms: u64,
+}
+
+impl Kept {
+    fn user(&self) -> UserId {
+        match self {
+            Self::Whole(parts) => parts.user.id,
+            Self::Past(past) => past.user(),
+        }
+    }
+
+    /// The session for a client that has seen up to `seq`.
+    fn at(self, seq: u64) -> Option<SessionParts> {
+        match self {
+            Self::Whole(parts) => parts.outbox.reaches(seq).then_some(parts),
+            Self::Past(past) => past.at(seq),
+        }
+    }
+}
+
+impl Entry {
     fn is_over(&self, now_ms: u64, window_ms: u64) -> bool {
         self.ends_ms(window_ms) <= now_ms
     }
@@ -34,16 +69,28 @@ pub struct ParkedSessions(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    sessions: DashMap<SessionId, Parked>,
+    sessions: DashMap<SessionId, Entry>,
     /// No session ends before this time, in milliseconds since the Unix epoch.
     next_end_ms: AtomicU64,
 }
 
 impl ParkedSessions {
-    /// Adds sessions.
+    /// Adds sessions from before a stop.
     pub fn fill(&self, sessions: impl IntoIterator<Item = Parked>) {
-        for parked in sessions {
-            self.0.sessions.insert(parked.parts.id, parked);
+        for Parked { parts, detached_ms } in sessions {
+            let id = parts.id;
+            let kept = Kept::Whole(parts);
+            self.0.sessions.insert(id, Entry { kept, detached_ms });
+        }
+        self.0.next_end_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// Adds sessions from before a crash.
+    pub fn fill_found(&self, sessions: impl IntoIterator<Item = Found>) {
+        for Found { past, detached_ms } in sessions {
+            let id = past.id();
+            let kept = Kept::Past(past);
+            self.0.sessions.insert(id, Entry { kept, detached_ms });
         }
         self.0.next_end_ms.store(0, Ordering::Relaxed);
     }
@@ -69,10 +116,12 @@ impl ParkedSessions {
         now_ms: u64,
         window_ms: u64,
     ) -> Option<SessionParts> {
-        let is_own = |_: &SessionId, parked: &Parked| parked.parts.user.id == user;
-        let (_, parked) = self.0.sessions.remove_if(&id, is_own)?;
-        let whole = !parked.is_over(now_ms, window_ms) && parked.parts.outbox.reaches(seq);
-        whole.then_some(parked.parts)
+        let is_own = |_: &SessionId, entry: &Entry| entry.kept.user() == user;
+        let (_, entry) = self.0.sessions.remove_if(&id, is_own)?;
+        if entry.is_over(now_ms, window_ms) {
+            return None;
+        }
+        entry.kept.at(seq)
     }
 
     /// Drops sessions whose time is over.
@@ -81,22 +130,28 @@ impl ParkedSessions {
             return;
         }
         let mut next = u64::MAX;
-        self.0.sessions.retain(|_, parked| {
-            let stays = !parked.is_over(now_ms, window_ms);
+        self.0.sessions.retain(|_, entry| {
+            let stays = !entry.is_over(now_ms, window_ms);
             if stays {
-                next = next.min(parked.ends_ms(window_ms));
+                next = next.min(entry.ends_ms(window_ms));
             }
             stays
         });
         self.0.next_end_ms.store(next, Ordering::Relaxed);
     }
 
-    /// Takes all.
+    /// Takes all that can be kept for another start. Those from before a crash cannot.
     pub fn take_all(&self) -> Vec<Parked> {
         let ids: Vec<SessionId> = self.0.sessions.iter().map(|entry| *entry.key()).collect();
         ids.into_iter()
             .filter_map(|id| self.0.sessions.remove(&id))
-            .map(|(_, parked)| parked)
+            .filter_map(|(_, entry)| match entry.kept {
+                Kept::Whole(parts) => Some(Parked {
+                    parts,
+                    detached_ms: entry.detached_ms,
+                }),
+                Kept::Past(_) => None,
+            })
             .collect()
     }
 }

@@ -18,6 +18,8 @@ pub struct GatewaySettings {
     pub resume_window: Duration,
     /// How much a session may hold.
     pub outbox: OutboxBounds,
+    /// Bytes after which a worker's trail goes on in another file.
+    pub trail_max_bytes: u64,
     /// Sessions and unidentified connections of one worker.
     pub max_connections: usize,
     /// How long a socket may take nothing of what is written to it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::links::WorkerLinks;
 use super::settings::GatewaySettings;
+use super::trail::TrailDir;
 use crate::auth::rate_limit::UpgradeGate;
 use crate::auth::tokens::TokenSigner;
 use crate::counters::Counters;
@@ -27,6 +28,8 @@ pub struct SessionShared {
     pub settings: Arc<GatewaySettings>,
     /// Paces upgrades.
     pub gate: Arc<UpgradeGate>,
+    /// Where it is noted who was handed what; `None` where nothing survives the process anyway.
+    pub trails: Option<Arc<TrailDir>>,
     /// The node's figures.
     pub counters: Arc<Counters>,
 }

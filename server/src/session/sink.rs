@@ -1,11 +1,15 @@
 //! Takes what rooms hand out and puts it into the sessions' outboxes.
 
+use std::sync::Arc;
+
 use slab::Slab;
 
 use super::state::Session;
+use super::trail::Trail;
 use crate::fanout::outbox::{Frame, OutboxBounds, Pushed};
-use crate::fanout::{Deliver, SessionKey};
-use crate::protocol::GuildId;
+use crate::fanout::{Deliver, SessionKey, Visibility};
+use crate::protocol::objects::Member;
+use crate::protocol::{GuildId, Position};
 
 /// What a round of deliveries leaves to be done.
 #[derive(Debug, Default)]
@@ -22,38 +26,68 @@ pub struct Aftermath {
     pub delivered: u64,
 }
 
-/// Delivers to the sessions of one worker.
+/// Delivers what is of one guild to the sessions of one worker.
 pub struct Sink<'a> {
+    /// The guild.
+    pub guild: GuildId,
     /// The sessions.
     pub sessions: &'a mut Slab<Session>,
     /// How much each may hold.
     pub bounds: &'a OutboxBounds,
     /// What is left to be done.
     pub after: &'a mut Aftermath,
+    /// Where it is noted who was handed what.
+    pub trail: &'a mut Trail,
 }
 
-impl Deliver for Sink<'_> {
-    fn deliver(&mut self, key: SessionKey, frame: &Frame) {
-        let Some(session) = self.sessions.get_mut(key) else {
-            return;
-        };
-        self.after.delivered += 1;
-        match session.outbox.push(Frame::clone(frame), self.bounds) {
+impl Aftermath {
+    /// Puts an event into a session's outbox.
+    pub fn push(
+        &mut self,
+        key: SessionKey,
+        session: &mut Session,
+        frame: Frame,
+        bounds: &OutboxBounds,
+    ) {
+        self.delivered += 1;
+        match session.outbox.push(frame, bounds) {
             Pushed::Pending => {}
             Pushed::TooSlow => {
-                if session.connection().is_some() && self.after.slow.last() != Some(&key) {
-                    self.after.slow.push(key);
+                if session.connection().is_some() && self.slow.last() != Some(&key) {
+                    self.slow.push(key);
                 }
             }
-            Pushed::Broken => self.after.broken.push(key),
+            Pushed::Broken => self.broken.push(key),
         }
         if !session.dirty {
             session.dirty = true;
-            self.after.dirty.push(key);
+            self.dirty.push(key);
         }
+    }
+}
+
+impl Deliver for Sink<'_> {
+    fn deliver(&mut self, key: SessionKey, frame: &Frame, position: Option<Position>) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        self.trail.delivered(session.trail, self.guild, position);
+        self.after
+            .push(key, session, Frame::clone(frame), self.bounds);
     }
 
     fn removed(&mut self, key: SessionKey, guild: GuildId) {
         self.after.removed.push((key, guild));
+    }
+
+    fn table_changed(&mut self, position: Position, table: &Arc<Visibility>) {
+        self.trail.table(position, table);
+    }
+
+    fn member_changed(&mut self, key: SessionKey, position: Position, member: &Arc<Member>) {
+        if let Some(session) = self.sessions.get(key) {
+            self.trail
+                .member(session.trail, self.guild, position, member);
+        }
     }
 }

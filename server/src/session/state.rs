@@ -38,6 +38,8 @@ pub struct Session {
     /// Since when a client waits for RESUMED while guilds are still asked for what it missed, in
     /// milliseconds of the worker's clock.
     pub resuming: Option<u64>,
+    /// What its worker's trail calls it.
+    pub trail: u32,
     /// Whether it waits in the worker's list of sessions to flush.
     pub dirty: bool,
 }

@@ -12,10 +12,12 @@ mod news;
 mod rejoin;
 mod resume;
 mod tick;
+mod trail;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_rt::net::TcpStream;
@@ -29,13 +31,14 @@ use super::frames::FrameReader;
 use super::greetings;
 use super::id::SessionId;
 use super::shared::SessionShared;
-use super::sink::{Aftermath, Sink};
+use super::sink::Aftermath;
 use super::state::{Link, Session};
+use super::trail::Trail;
 use super::wheel::Wheel;
 use crate::clock;
 use crate::counters::{Close, HubCounters};
 use crate::fanout::lane::{Encoding, Lane, WRITE_SIZE};
-use crate::fanout::{Deliver, HubId, Room};
+use crate::fanout::{HubId, Room};
 use crate::protocol::{CloseCode, GuildId, UserId};
 
 /// A worker, shared by the socket tasks and the hub actor of its thread.
@@ -65,6 +68,8 @@ pub struct Worker {
     /// Guilds that are to take this hub back, and when they were asked.
     rejoining: HashMap<GuildId, u64>,
     after: Aftermath,
+    /// Where it is noted who was handed what.
+    trail: Trail,
     scratch: Vec<u8>,
     next_generation: u32,
     counters: HubCounters,
@@ -77,6 +82,12 @@ pub struct Worker {
 impl Worker {
     /// A worker that is known as this hub.
     pub fn new(hub: HubId, shared: SessionShared) -> WorkerCell {
+        let trail = Trail::new(
+            shared.trails.clone(),
+            hub,
+            shared.settings.trail_max_bytes,
+            Arc::clone(&shared.counters),
+        );
         Rc::new_cyclic(|this| {
             RefCell::new(Self {
                 this: this.clone(),
@@ -92,6 +103,7 @@ impl Worker {
                 waiting: Vec::new(),
                 rejoining: HashMap::new(),
                 after: Aftermath::default(),
+                trail,
                 scratch: Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4),
                 next_generation: 0,
                 counters: HubCounters::default(),
@@ -189,6 +201,7 @@ impl Worker {
 
     /// Writes a connection's pending frames, as far as its socket takes them.
     pub fn flush(&mut self, key: usize) {
+        self.trail.commit();
         let now_ms = self.now_ms();
         let Some(connection) = self.connections.get_mut(key) else {
             return;
@@ -280,13 +293,21 @@ impl Worker {
     }
 
     /// Gives a session an event of its own.
-    fn deliver(&mut self, session: usize, body: Bytes) {
-        let mut sink = Sink {
-            sessions: &mut self.sessions,
-            bounds: &self.shared.settings.outbox,
-            after: &mut self.after,
-        };
-        sink.deliver(session, &Rc::new(body));
+    fn deliver(&mut self, key: usize, body: Bytes) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            self.trail.own(session.trail);
+            let bounds = &self.shared.settings.outbox;
+            self.after.push(key, session, Rc::new(body), bounds);
+        }
+    }
+
+    /// As [`Self::deliver`], for what a session that is resumed after a crash does not miss.
+    fn deliver_passing(&mut self, key: usize, body: Bytes) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            self.trail.passing(session.trail);
+            let bounds = &self.shared.settings.outbox;
+            self.after.push(key, session, Rc::new(body), bounds);
+        }
     }
 
     /// Does what deliveries have left to be done: drops, closes, writes.

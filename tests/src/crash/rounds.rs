@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::check;
 use super::faults::Faults;
-use super::figures::Figures;
+use super::figures::{self, Figures};
 use super::ledger::{Ledger, Post};
 use super::options::Options;
 use super::phase::Phase;
@@ -37,6 +37,8 @@ const CLIENTS: usize = 2;
 const REQUESTS: u32 = 12;
 /// How often the run looks whether it is of any use to go on.
 const LOOK: Duration = Duration::from_millis(100);
+/// From so many rounds on some sessions have to be resumed: early kills leave none.
+const MEASURED: usize = 20;
 /// How long one request may wait for its answer before it is sent again.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -92,6 +94,10 @@ pub async fn run(options: Options) -> bool {
         run.scene(rounds).await;
     }
     let kept = run.check_history().await;
+    let lives_on = options.durability.as_deref() != Some("memory");
+    if lives_on && options.rounds >= MEASURED && figures::read(&run.figures.resumed) == 0 {
+        run.faults.add("no session was resumed");
+    }
     if run.server.log().contains("panicked") {
         run.faults.add("the server's log tells of a panic");
     }

@@ -32,12 +32,16 @@ impl Seen {
 }
 
 impl Deliver for Seen {
-    fn deliver(&mut self, session: SessionKey, frame: &Frame) {
+    fn deliver(&mut self, session: SessionKey, frame: &Frame, _: Option<Position>) {
         self.frames
             .entry(session)
             .or_default()
             .push(Rc::clone(frame));
     }
+
+    fn table_changed(&mut self, _: Position, _: &Arc<Visibility>) {}
+
+    fn member_changed(&mut self, _: SessionKey, _: Position, _: &Arc<Member>) {}
 
     fn removed(&mut self, session: SessionKey, guild: GuildId) {
         self.removed.push((session, guild));

@@ -14,6 +14,7 @@ impl Worker {
             return;
         };
         let name = session.name(key);
+        self.trail.ended(session.id);
         if let Some(connection) = session.connection()
             && let Some(connection) = self.connections.get_mut(connection)
         {
@@ -62,6 +63,7 @@ impl Worker {
         session
             .guilds
             .retain(|membership| membership.guild != guild);
+        self.trail.left(session.trail, guild, false);
         let (name, user) = (session.name(key), session.user.id);
         self.drop_empty_room(guild);
         self.tell_detached(guild, name, user);

@@ -66,6 +66,16 @@ impl Worker {
         }
         let direct = self.direct_guilds_of(user.id, shard);
         let session = self.start_session(key, user, intents, identify);
+        let at_ms = self.now_ms();
+        let asked = guilds.iter().chain(&direct).map(|guild| Membership {
+            guild: *guild,
+            state: MembershipState::Asked {
+                at_ms,
+                joined: false,
+            },
+        });
+        self.sessions[session].guilds = asked.collect();
+        self.note_session(session);
         self.shared.counters.identifies.inc();
         let ready = greetings::ready(&Ready {
             user: &self.sessions[session].user,
@@ -115,6 +125,7 @@ impl Worker {
             link: Link::Connected(connection),
             guilds: SmallVec::new(),
             resuming: None,
+            trail: 0,
             dirty: false,
         });
         self.by_id.insert(id, key);

@@ -112,6 +112,7 @@ impl Worker {
         };
         let session = &mut self.sessions[session];
         session.presence = presence.clone();
+        self.trail.presence(session.trail, presence);
         for membership in &session.guilds {
             if let MembershipState::Present(_) = membership.state {
                 let mail = GuildMail::Presence {

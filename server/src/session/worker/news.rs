@@ -99,9 +99,11 @@ impl Worker {
         let old = items.iter().take_while(|item| is_old(item)).count();
         let items = &items[old..];
         let mut sink = Sink {
+            guild,
             sessions: &mut self.sessions,
             bounds: &self.shared.settings.outbox,
             after: &mut self.after,
+            trail: &mut self.trail,
         };
         room.apply(items, &mut sink);
     }
@@ -135,6 +137,7 @@ impl Worker {
                 let place = room.join(key, intents, Arc::clone(&attachment.member), view.position);
                 let visible = room.visible(place).cloned().unwrap_or_default();
                 self.set_place(key, guild, place);
+                self.note_standing(key, guild, place);
                 let tells = !view.table.direct;
                 if tells && intents.contains(EventName::GuildCreate.guild_intent()) {
                     self.deliver(
@@ -149,14 +152,17 @@ impl Worker {
                     return;
                 };
                 let mut sink = Sink {
+                    guild,
                     sessions: &mut self.sessions,
                     bounds: &self.shared.settings.outbox,
                     after: &mut self.after,
+                    trail: &mut self.trail,
                 };
                 if let Some(place) =
                     room.rejoin(key, intents, *parts, (&missed, view.position), &mut sink)
                 {
                     self.set_place(key, guild, place);
+                    self.note_standing(key, guild, place);
                 }
             }
         }
@@ -185,6 +191,7 @@ impl Worker {
             _ => {}
         }
         if !comes_back {
+            self.trail.left(session.trail, guild, false);
             session
                 .guilds
                 .retain(|membership| membership.guild != guild);

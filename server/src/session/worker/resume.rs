@@ -135,7 +135,7 @@ impl Worker {
         }
         session.resuming = None;
         self.shared.counters.resumes.of(ResumeOutcome::Whole).inc();
-        self.deliver(key, greetings::resumed());
+        self.deliver_passing(key, greetings::resumed());
         self.settle();
     }
 
@@ -177,6 +177,7 @@ impl Worker {
 
     pub(super) fn take_apart(&mut self, key: usize) -> SessionParts {
         let session = self.sessions.remove(key);
+        self.trail.moved(session.trail);
         self.forget_keys(key, session.id, session.user.id);
         let mut parts = SessionParts {
             id: session.id,
@@ -253,6 +254,7 @@ impl Worker {
             link: Link::Detached(now_ms),
             guilds: SmallVec::new(),
             resuming: None,
+            trail: 0,
             dirty: false,
         });
         self.by_id.insert(id, key);
@@ -275,6 +277,7 @@ impl Worker {
             }
         }
         self.waiting.push((key, generation));
+        self.note_session(key);
         for (guild, joined) in parts.asked {
             self.ask_guild(key, guild, joined);
             // The guild may have the former hub's question already.
