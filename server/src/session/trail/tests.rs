@@ -251,7 +251,7 @@ fn i10_a_file_that_is_cut_off_counts_as_far_as_it_goes() {
     let [path] = data.files().try_into().unwrap();
     let whole = fs::read(&path).unwrap();
     let mut reached = Vec::new();
-    for len in 0..=whole.len() {
+    for len in (0..whole.len()).step_by(3).chain([whole.len()]) {
         fs::write(&path, &whole[..len]).unwrap();
         let after = data.run();
         let last = (0..20).rev().find(|seq| after.at(id, *seq).is_some());
@@ -265,7 +265,7 @@ fn i10_a_file_that_is_cut_off_counts_as_far_as_it_goes() {
     reached.dedup();
     assert_eq!(reached, [3, 4, 5, 6, 7]);
     // A byte that is not what was written ends it as well.
-    for place in 0..whole.len() {
+    for place in (0..whole.len()).step_by(5) {
         let mut changed = whole.clone();
         changed[place] ^= 0x40;
         fs::write(&path, &changed).unwrap();
