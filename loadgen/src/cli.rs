@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::compare::{CompareArgs, PeerArgs, PinnedArgs};
 use crate::marker;
 
 /// Puts load on a gateway and judges what it delivered.
@@ -21,6 +22,14 @@ pub enum Command {
     /// Connect sessions, post at an open-loop rate, check each delivery; exit status 1 if a check is violated, 2 if the
     /// run cannot be carried out
     Run(RunArgs),
+    /// Start servers one after the other, put the same load on each and set them side by side
+    Compare(CompareArgs),
+    /// Be one of the servers that compare brings along
+    #[command(hide = true)]
+    Peer(PeerArgs),
+    /// Become a command on a core of its own
+    #[command(hide = true)]
+    Pinned(PinnedArgs),
 }
 
 /// Settings of `loadgen run`.
@@ -131,14 +140,14 @@ impl RunArgs {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1e9 => Ok(value),
         _ => Err("expected a number above 0".to_owned()),
     }
 }
 
-fn not_negative(text: &str) -> Result<f64, String> {
+pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if (0.0..=1e9).contains(&value) => Ok(value),
         _ => Err("expected a number that is not negative".to_owned()),
@@ -160,8 +169,10 @@ mod tests {
             "--admin-token",
             "t",
         ];
-        let Command::Run(args) = Cli::try_parse_from(fixed.iter().chain(more))?.command;
-        Ok(args)
+        match Cli::try_parse_from(fixed.iter().chain(more))?.command {
+            Command::Run(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -2,15 +2,17 @@
 //!
 //! The way of a run: [`provision`] makes users and guilds, [`client`] connects one gateway session per user on a few
 //! threads, [`publish`] posts messages at an open-loop rate, [`check`] judges what each session saw, [`report`] says it.
-//! [`run`] ties them together.
+//! [`run`] ties them together. [`compare`] sets several servers side by side, with an engine of its own that does less
+//! per message.
 //!
 //! Imports run downwards: `clock`, `plan`, `marker` and `check` know nobody (and are pure, but for the clock); `client`
-//! and `publish` do not know each other; only `run` knows them all.
+//! and `publish` do not know each other; only `run` and `compare` know them all.
 
 pub mod check;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod compare;
 pub mod endpoint;
 pub mod limits;
 pub mod marker;

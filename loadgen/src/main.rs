@@ -5,15 +5,18 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use guildhall_loadgen::{cli, report, run};
+use guildhall_loadgen::cli::{Cli, Command};
+use guildhall_loadgen::{compare, report, run};
 
 fn main() -> ExitCode {
-    let cli::Command::Run(args) = cli::Cli::parse().command;
-    match run::run(&args) {
-        Ok(report) => report::print(&report, args.json),
-        Err(error) => {
-            eprintln!("loadgen: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args).map(|result| report::print(&result, args.json)),
+        Command::Compare(args) => compare::run(&args),
+        Command::Peer(args) => compare::serve(args).map(|()| ExitCode::SUCCESS),
+        Command::Pinned(args) => compare::exec_pinned(&args).map(|never| match never {}),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("loadgen: {error:#}");
+        ExitCode::from(2)
+    })
 }

@@ -79,6 +79,46 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     parse_resident(&text).ok_or_else(|| io::Error::other("no VmRSS line in status"))
 }
 
+/// Nanoseconds that core `cpu` has been busy since the machine started, to 10 ms; those of a hypervisor's other guests are
+/// part of it.
+pub fn busy(cpu: usize) -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/stat")?;
+    parse_busy(&text, cpu).ok_or_else(|| io::Error::other("no line of that core in stat"))
+}
+
+fn parse_busy(stat: &str, cpu: usize) -> Option<u64> {
+    /// The kernel tells user space of 100 ticks a second, whatever it uses itself.
+    const TICK: u64 = 10_000_000;
+    let name = format!("cpu{cpu} ");
+    let line = stat.lines().find_map(|line| line.strip_prefix(&name))?;
+    let fields = line.split_ascii_whitespace().map(str::parse::<u64>);
+    let fields: Vec<u64> = fields.collect::<Result<_, _>>().ok()?;
+    // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+    let [user, nice, system, _, _, irq, softirq, steal, ..] = fields[..] else {
+        return None;
+    };
+    Some((user + nice + system + irq + softirq + steal) * TICK)
+}
+
+/// Times that the threads of process `pid` went to sleep of their own will.
+pub fn sleeps(pid: u32) -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end between the two reads.
+        if let Ok(text) = fs::read_to_string(entry?.path().join("status")) {
+            sum += parse_sleeps(&text).unwrap_or_default();
+        }
+    }
+    Ok(sum)
+}
+
+fn parse_sleeps(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    line.trim().parse().ok()
+}
+
 fn parse_resident(status: &str) -> Option<u64> {
     let line = status
         .lines()
@@ -103,6 +143,13 @@ mod tests {
             parse_resident("VmSize:\t 9 kB\nVmRSS:\t    1234 kB\n"),
             Some(1234 * 1024)
         );
+        let status = "voluntary_ctxt_switches:\t17\nnonvoluntary_ctxt_switches:\t3\n";
+        assert_eq!(parse_sleeps(status), Some(17));
+        let stat =
+            "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 3 100 100 4 5 6 7 8\ncpu10 0 0 0 0 0 0 0 0\n";
+        assert_eq!(parse_busy(stat, 0), Some(210_000_000));
+        assert_eq!(parse_busy(stat, 1), None);
+        assert_eq!(parse_busy(stat, 10), Some(0));
     }
 
     #[test]

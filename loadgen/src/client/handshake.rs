@@ -41,17 +41,13 @@ pub async fn connect(
 ) -> Result<(TcpStream, Vec<u8>), HandshakeError> {
     let mut stream = TcpStream::connect(endpoint.address).await?;
     stream.set_nodelay(true)?;
-    let key = STANDARD.encode(nonce);
-    let request = format!(
-        "GET {}?v=10&encoding=json HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n",
-        if endpoint.path.is_empty() {
-            "/"
-        } else {
-            &endpoint.path
-        },
-        endpoint.host
-    );
+    let key = key_of(nonce);
+    let path = if endpoint.path.is_empty() {
+        "/"
+    } else {
+        &endpoint.path
+    };
+    let request = request(&format!("{path}?v=10&encoding=json"), &endpoint.host, &key);
     stream.write_all(request.as_bytes()).await?;
     let mut received = Vec::with_capacity(1_024);
     loop {
@@ -65,8 +61,21 @@ pub async fn connect(
     }
 }
 
+/// The key that 16 random bytes make.
+pub(crate) fn key_of(nonce: [u8; 16]) -> String {
+    STANDARD.encode(nonce)
+}
+
+/// The request for an upgrade at `target` (path and query).
+pub(crate) fn request(target: &str, host: &str, key: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    )
+}
+
 /// Length of the response head, once it is whole and accepts `key`.
-fn accepted(received: &[u8], key: &str) -> Result<Option<usize>, HandshakeError> {
+pub(crate) fn accepted(received: &[u8], key: &str) -> Result<Option<usize>, HandshakeError> {
     let mut headers = [httparse::EMPTY_HEADER; 48];
     let mut response = httparse::Response::new(&mut headers);
     let end = match response.parse(received) {
@@ -98,7 +107,7 @@ fn accepted(received: &[u8], key: &str) -> Result<Option<usize>, HandshakeError>
 }
 
 /// What a server must answer to `key`.
-fn accept_of(key: &str) -> String {
+pub(crate) fn accept_of(key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());
     hash.update(GUID);

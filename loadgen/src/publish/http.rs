@@ -77,7 +77,7 @@ enum Body {
 }
 
 /// The response in `received`; `None` if it is not whole.
-fn parse(mut received: &[u8]) -> io::Result<Option<Response>> {
+pub(crate) fn parse(mut received: &[u8]) -> io::Result<Option<Response>> {
     loop {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut head = httparse::Response::new(&mut headers);

@@ -27,7 +27,9 @@ fn arguments(fake: &Fake) -> Vec<String> {
 fn args(fake: &Fake, more: &[&str]) -> RunArgs {
     let all = arguments(fake);
     let all = all.iter().map(String::as_str).chain(more.iter().copied());
-    let Command::Run(args) = Cli::try_parse_from(all).unwrap().command;
+    let Command::Run(args) = Cli::try_parse_from(all).unwrap().command else {
+        panic!("another command");
+    };
     args
 }
 

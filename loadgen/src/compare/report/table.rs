@@ -1,0 +1,159 @@
+//! The tables.
+
+use std::fmt::{Result, Write};
+
+use super::{Report, Row};
+use crate::compare::summary::Spread;
+
+/// Writes all there is.
+pub(super) fn write(out: &mut String, report: &Report) -> Result {
+    let settings = &report.settings;
+    writeln!(
+        out,
+        "{} connections, messages of {} bytes; server on core {}, generator on core {}; load of the machine {:.1} before, {:.1} after",
+        settings.sessions,
+        settings.payload,
+        core(settings.server_cpu),
+        core(settings.load_cpu),
+        report.machine.load,
+        report
+            .machine_after
+            .as_ref()
+            .map_or(0.0, |after| after.load),
+    )?;
+    if !report.rows.is_empty() {
+        rows(out, report)?;
+    }
+    if !report.highest.is_empty() {
+        writeln!(
+            out,
+            "\n| server | highest rate with p99 < 100 ms, messages/s | deliveries/s |\n|---|---|---|"
+        )?;
+        for highest in &report.highest {
+            let more = if highest.generator_limited {
+                " or more (the generator was the limit)"
+            } else {
+                ""
+            };
+            writeln!(
+                out,
+                "| {} | {:.0}{more} | {:.0} |",
+                highest.peer,
+                highest.rate,
+                highest.rate * f64::from(settings.sessions)
+            )?;
+        }
+    }
+    if !report.shots.is_empty() {
+        writeln!(
+            out,
+            "\n| server | first to last delivery, ms | × floor | sending to last, ms | RSS per connection, KB |\n|---|---|---|---|---|"
+        )?;
+        for shots in &report.shots {
+            writeln!(
+                out,
+                "| {} | {} | {} | {} | {:.1} |",
+                shots.peer,
+                spread(shots.first_to_last_ms, 1),
+                times(shots.floor_ratio),
+                spread(shots.send_to_last_ms, 1),
+                shots.rss_per_connection.median / 1_024.0,
+            )?;
+        }
+    }
+    writeln!(out)?;
+    for peer in &report.peers {
+        match (&peer.version, &peer.skipped) {
+            (_, Some(why)) => writeln!(out, "{}: skipped, {why}", peer.name)?,
+            (Some(version), None) => writeln!(out, "{} {version}: {}", peer.name, peer.what)?,
+            (None, None) => writeln!(out, "{}: {}", peer.name, peer.what)?,
+        }
+    }
+    for failure in &report.failures {
+        writeln!(
+            out,
+            "failed: {} at {} messages/s: {}",
+            failure.peer, failure.rate, failure.error
+        )?;
+    }
+    Ok(())
+}
+
+fn rows(out: &mut String, report: &Report) -> Result {
+    writeln!(
+        out,
+        "\n| messages/s | server | CPU µs per delivery | × {} | deliveries/s | p50 ms | p99 ms | p99.9 ms | max ms | cores | RSS per connection, KB | runs |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|",
+        report.settings.base
+    )?;
+    for row in &report.rows {
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {:.0} | {:.1} | {} | {:.1} | {:.1} | {:.2} | {:.1} | {} |",
+            row.rate,
+            row.peer,
+            spread(row.cpu_us_per_delivery, 2),
+            times(row.cpu_ratio),
+            row.deliveries_per_s.median,
+            row.p50_ms.median,
+            spread(row.p99_ms, 1),
+            row.p999_ms.median,
+            row.max_ms.median,
+            row.cores.median,
+            row.rss_per_connection.median / 1_024.0,
+            runs(row),
+        )?;
+    }
+    let shares = report.samples.iter().filter_map(|sample| sample.others);
+    let (server, load) = shares.fold((0.0, 0.0), |most: (f64, f64), (server, load)| {
+        (most.0.max(server), most.1.max(load))
+    });
+    writeln!(
+        out,
+        "\nother processes took up to {:.0} % of the servers' core and {:.0} % of the generator's",
+        server * 100.0,
+        load * 100.0
+    )?;
+    let troubled = report.rows.iter().filter(|row| !row.reasons.is_empty());
+    for row in troubled {
+        writeln!(
+            out,
+            "\n{} at {}: {}",
+            row.peer,
+            row.rate,
+            row.reasons.join("; ")
+        )?;
+    }
+    Ok(())
+}
+
+/// How many runs count.
+fn runs(row: &Row) -> String {
+    if row.counted == 0 {
+        format!("none of {} counts", row.runs)
+    } else if row.counted < row.runs {
+        format!("{} of {}", row.counted, row.runs)
+    } else {
+        row.runs.to_string()
+    }
+}
+
+/// The median, and the range if there is one.
+fn spread(spread: Spread, digits: usize) -> String {
+    if spread.min.to_bits() == spread.max.to_bits() {
+        format!("{:.digits$}", spread.median)
+    } else {
+        format!(
+            "{:.digits$} ({:.digits$}–{:.digits$})",
+            spread.median, spread.min, spread.max
+        )
+    }
+}
+
+fn times(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
+}
+
+fn core(core: Option<usize>) -> String {
+    core.map_or_else(|| "any".to_owned(), |core| core.to_string())
+}

@@ -1,0 +1,146 @@
+//! One run: a fresh server, its connections, one load.
+
+use std::cell::RefCell;
+
+use anyhow::{Context as _, Result};
+
+use super::engine::{Edge, Engine, Load};
+use super::peer::{Peer, Places, Started};
+use super::sample::{Memory, Sample, Subject, Used};
+use super::server::Server;
+use super::{CompareArgs, Cores};
+use crate::clock::{self, SECOND};
+use crate::procfs::{ProcessCpu, busy, resident_bytes, sleeps, thread_cpu};
+
+/// Microseconds between the last connection's being ready and the load, for what connecting leaves to be done.
+const SETTLE: u64 = SECOND;
+
+/// Everything that a run needs.
+pub(super) struct Stage<'a> {
+    pub(super) args: &'a CompareArgs,
+    pub(super) places: Places,
+    pub(super) cores: Cores,
+}
+
+/// A server with all its receivers.
+pub(super) struct Connected {
+    cores: Cores,
+    pub(super) engine: Engine,
+    pub(super) server: Server,
+    pub(super) version: String,
+    before: u64,
+    idle: u64,
+}
+
+impl Stage<'_> {
+    /// Starts `peer` and connects everyone.
+    pub(super) fn connect(&self, peer: Peer) -> Result<Connected> {
+        let receivers = self.args.receivers();
+        let Started {
+            server,
+            driver,
+            version,
+        } = peer.start(&self.places, self.cores, receivers)?;
+        let mut engine = Engine::new(driver, receivers)?;
+        let before = resident_bytes(server.pid())?;
+        let timeout = (self.args.connect_timeout * SECOND as f64) as u64;
+        let connected = engine.connect(timeout);
+        connected.with_context(|| format!("{}: {}", peer.name(), server.complaint()))?;
+        engine.run_until(clock::now() + SETTLE)?;
+        let idle = resident_bytes(server.pid())?;
+        Ok(Connected {
+            cores: self.cores,
+            engine,
+            server,
+            version,
+            before,
+            idle,
+        })
+    }
+
+    /// The load at `rate`, measured for `seconds`.
+    pub(super) fn load(&self, rate: f64, seconds: f64) -> Load {
+        let micros = |seconds: f64| (seconds * SECOND as f64) as u64;
+        Load {
+            rate,
+            warmup: micros(self.args.warmup),
+            measured: micros(seconds),
+            payload: self.args.payload as usize,
+            drain: micros(self.args.drain),
+        }
+    }
+
+    /// One run of a fresh server; also gives its version.
+    pub(super) fn run(
+        &self,
+        peer: Peer,
+        rate: f64,
+        round: u32,
+        seconds: f64,
+    ) -> Result<(Sample, String)> {
+        let mut connected = self.connect(peer)?;
+        let subject = Subject {
+            peer: peer.name(),
+            rate,
+            round,
+            receivers: self.args.receivers(),
+        };
+        let sample = connected.measure(self.load(rate, seconds), subject);
+        let sample = sample.with_context(|| {
+            format!(
+                "{} at {rate} messages/s: {}",
+                peer.name(),
+                connected.server.complaint()
+            )
+        })?;
+        Ok((sample, connected.version))
+    }
+}
+
+impl Connected {
+    /// Resident bytes that each of `receivers` connections added.
+    pub(super) fn rss_per(&self, receivers: u32) -> f64 {
+        self.idle.saturating_sub(self.before) as f64 / f64::from(receivers)
+    }
+
+    /// Carries out one load.
+    pub(super) fn measure(&mut self, load: Load, subject: Subject) -> Result<Sample> {
+        let pid = self.server.pid();
+        let cores = self.cores;
+        let edges = RefCell::new(Vec::new());
+        let outcome = self.engine.load(load, |edge| {
+            edges.borrow_mut().push(used(pid, cores, edge)?);
+            Ok(())
+        })?;
+        let memory = Memory {
+            before: self.before,
+            idle: self.idle,
+            after: resident_bytes(pid)?,
+        };
+        let edges = edges.into_inner();
+        let [from, to] = &edges[..] else {
+            anyhow::bail!("invariant: a load has two edges");
+        };
+        Ok(Sample::new(subject, &outcome, from, to, memory))
+    }
+}
+
+fn used(pid: u32, cores: Cores, edge: Edge) -> Result<Used> {
+    let own = rustix::thread::gettid()
+        .as_raw_nonzero()
+        .get()
+        .cast_unsigned();
+    Ok(Used {
+        edge,
+        server: ProcessCpu::of(pid).context("the server has ended")?,
+        generator: thread_cpu(std::process::id(), own)?,
+        sleeps: sleeps(pid)?,
+        busy: match cores {
+            Cores {
+                server: Some(server),
+                load: Some(load),
+            } => Some((busy(server)?, busy(load)?)),
+            _ => None,
+        },
+    })
+}
