@@ -98,6 +98,31 @@ impl Admin {
         }
     }
 
+    /// Sets a fault for a guild: `point` strikes `times` times; 0 takes it back. The server has to be
+    /// one [with fault points](crate::Setup::faults).
+    pub async fn fault(&self, guild: &str, point: &str, times: u32) {
+        self.fault_with(guild, json!({"point": point, "times": times}))
+            .await;
+    }
+
+    /// The same with more to say.
+    pub async fn fault_with(&self, guild: &str, mut fault: Value) {
+        fault["guild"] = json!(guild);
+        let set = self.rest.post("/admin/v1/faults", fault).await;
+        set.has_status(204);
+    }
+
+    /// What is to be seen of a guild.
+    pub async fn show(&self, guild: &str) -> Value {
+        let path = format!("/admin/v1/guilds/{guild}");
+        self.rest.get(path).await.ok()
+    }
+
+    /// What is to be seen of the actor of a running guild.
+    pub async fn running(&self, guild: &str) -> Value {
+        self.show(guild).await["running"].clone()
+    }
+
     /// The figures now.
     pub async fn metrics(&self) -> Metrics {
         let answer = self.rest.get("/metrics").await;

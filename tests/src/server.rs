@@ -35,6 +35,7 @@ pub struct Setup {
     settings: Vec<String>,
     data: Option<Arc<TempDir>>,
     strict: bool,
+    faults: bool,
     port: u16,
 }
 
@@ -48,6 +49,13 @@ impl Setup {
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.strict = true;
+        self
+    }
+
+    /// A server in which faults can be set; see [`binary::with_faults`].
+    #[must_use]
+    pub fn faults(mut self) -> Self {
+        self.faults = true;
         self
     }
 
@@ -130,7 +138,12 @@ impl Server {
             .append(true)
             .open(&log)
             .expect("a file for the server's log");
-        let mut command = guildhall(data.path());
+        let binary = if setup.faults {
+            binary::with_faults()
+        } else {
+            binary::path()
+        };
+        let mut command = guildhall(&binary, data.path());
         command.args(["dev", "--json", "--admin-port=0", "--workers=2"]);
         command.arg(format!("--port={}", setup.port));
         let generous = if setup.strict {
@@ -273,16 +286,16 @@ impl Drop for Server {
 
 /// Runs a command of the server's binary to its end, in an empty environment and this directory.
 pub fn run(directory: &Path, args: &[&str]) -> Output {
-    guildhall(directory)
+    guildhall(&binary::path(), directory)
         .args(args)
         .stdin(Stdio::null())
         .output()
         .expect("the server's binary runs")
 }
 
-/// The server's binary, away from settings of whoever runs the tests.
-fn guildhall(directory: &Path) -> Command {
-    let mut command = Command::new(binary::path());
+/// A binary of the server, away from settings of whoever runs the tests.
+fn guildhall(binary: &Path, directory: &Path) -> Command {
+    let mut command = Command::new(binary);
     command.current_dir(directory).env_clear();
     for kept in ["PATH", "HOME", "RUST_BACKTRACE"] {
         if let Some(value) = std::env::var_os(kept) {

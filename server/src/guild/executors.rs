@@ -12,10 +12,8 @@ use actix::{Arbiter, ArbiterHandle, System};
 
 use crate::protocol::GuildId;
 use crate::supervision::guarded::Mark;
-use crate::supervision::lifeline::{Lifeline, Stuck, Turn};
+use crate::supervision::lifeline::{BEAT, Lifeline, Stuck, Turn};
 
-/// How often a thread gives a sign of life when nothing runs on it.
-const BEAT: Duration = Duration::from_millis(250);
 /// Most threads started in place of stuck ones, each of which holds on to what it had.
 const MAX_REPLACEMENTS: usize = 16;
 

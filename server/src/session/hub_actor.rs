@@ -9,7 +9,7 @@ use super::links::HubMail;
 use super::shared::SessionShared;
 use super::worker::{Worker, WorkerCell};
 use crate::supervision::guarded;
-use crate::supervision::lifeline::Lifeline;
+use crate::supervision::lifeline::{BEAT, Lifeline};
 use crate::supervision::mail::{Mail, MailBounds, MailGauge, Mailer};
 
 /// How much mail may wait for a hub.
@@ -52,8 +52,8 @@ impl Actor for HubActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(Duration::from_secs(1), |actor, _| {
             actor.worker.borrow_mut().tick();
-            actor.line.beat();
         });
+        ctx.run_interval(BEAT, |actor, _| actor.line.beat());
     }
 }
 

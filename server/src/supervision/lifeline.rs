@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use crate::clock;
 
+/// How often a thread gives a sign of life that has nothing else to do.
+pub const BEAT: Duration = Duration::from_millis(250);
+
 /// One watched thread.
 #[derive(Debug)]
 pub struct Lifeline {
