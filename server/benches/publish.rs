@@ -100,6 +100,7 @@ async fn measure(durability: &str, guilds: u64, dir: &Path) {
         dir: dir.to_owned(),
         sync: durability == "disk",
         min_free_bytes: 0,
+        indexer: |_| None,
     };
     let store = (durability != "memory").then(|| Store::open(settings, counters.clone()).unwrap());
     let journal: Arc<dyn Journal> = match &store {

@@ -26,8 +26,8 @@ use crate::config::{Config, PublicUrl};
 use crate::counters::Counters;
 use crate::fanout::mail::HubLinks;
 use crate::fanout::outbox::OutboxBounds;
-use crate::guild::actor::{GuildSettings, GuildTools};
-use crate::guild::core::CoreSettings;
+use crate::guild::actor::{GuildSettings, GuildTools, RetentionSettings};
+use crate::guild::core::{CoreSettings, Retention};
 use crate::guild::executors::Executors;
 use crate::guild::registry::Registry;
 use crate::guild::router::Router;
@@ -481,6 +481,14 @@ fn guild_settings(config: &Config) -> GuildSettings {
             window: Duration::from_secs(guild.restarts_window_s),
         },
         passivate_after: Duration::from_secs(guild.passivate_after_s),
+        retention: RetentionSettings {
+            keep: Retention {
+                max_age_ms: (guild.retention_days > 0)
+                    .then(|| guild.retention_days * 24 * 3_600 * 1_000),
+                max_messages: (guild.retention_messages > 0).then_some(guild.retention_messages),
+            },
+            ..RetentionSettings::default()
+        },
         ..GuildSettings::default()
     }
 }

@@ -79,6 +79,10 @@ pub struct Counters {
     pub guild_requests: Split<RequestOutcome, Counter>,
     /// Requests not taken because a guild's mailbox was full.
     pub mail_refused: Counter,
+    /// Reads of messages that guilds had in memory no more; each serves up to 16 requests.
+    pub recalls: Counter,
+    /// Requests not answered because such messages could not be read in time, or too many waited.
+    pub recalls_refused: Counter,
     /// Appends that the journal refused or did not answer.
     pub append_failures: Counter,
     /// From handing a batch to the journal to its acknowledgement.
@@ -169,6 +173,8 @@ mod tests {
             "guildhall_guild_restart_seconds_count 0",
             "guildhall_guild_requests_total{outcome=\"unavailable\"} 0",
             "guildhall_mail_refused_total 0",
+            "guildhall_recalls_total 0",
+            "guildhall_recalls_refused_total 0",
             "guildhall_append_seconds_count 0",
             "guildhall_store_commits_total 0",
             "guildhall_store_records_total 0",

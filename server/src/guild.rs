@@ -5,6 +5,7 @@ pub mod command;
 pub mod core;
 pub mod event;
 pub mod executors;
+pub mod recall;
 mod recent;
 pub mod registry;
 pub mod router;

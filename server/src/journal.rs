@@ -3,10 +3,12 @@
 //! A guild's log is a sequence of records with positions 1, 2, 3 … without gaps. The log is the
 //! lock: an append names the position it expects, and fails where another writer was first (I1).
 
+mod about;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod memory;
 
+pub use about::{About, NewRecord, Span, Stretch};
 pub use memory::MemoryJournal;
 
 use std::future::Future;
@@ -14,7 +16,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-use crate::protocol::{GuildId, Position};
+use crate::protocol::{GuildId, MessageId, Position};
 
 /// What asynchronous journal calls return.
 pub type JournalFuture<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
@@ -34,6 +36,12 @@ pub enum JournalError {
     /// It is not known whether the records were written: read the log and decide.
     #[error("the append was not answered: {0}")]
     Ambiguous(String),
+    /// What is asked for was trimmed away.
+    #[error("the log was trimmed, its records up to {through} are gone")]
+    Trimmed {
+        /// The last position that is gone.
+        through: Position,
+    },
     /// A stored record cannot be read.
     #[error("a stored record is damaged: {0}")]
     Damaged(String),
@@ -65,8 +73,11 @@ pub struct Snapshot {
 /// * At most one append per guild is in flight; a second one may be answered with `Conflict`.
 /// * `read` gives records in order, without a gap from `after + 1` on, at most `limit`; fewer mean
 ///   that the end was reached. What was acknowledged is there.
-/// * A guild has at most one snapshot, the newest one that was put. It is a shortcut, never the
-///   only copy: the records that it contains stay.
+/// * A guild has at most one snapshot, the newest one that was put. It is a shortcut, and the only copy
+///   of nothing but what was trimmed: all other records that it contains stay.
+/// * `about` finds every record by the messages that its append named, in the same commit as the record.
+/// * `trim` forgets what the newest snapshot contains, never a guild's last record. A read from before
+///   what is left is answered with `Trimmed`.
 /// * Calls never block the calling thread.
 pub trait Journal: Send + Sync + 'static {
     /// Appends records if the guild's log is at `expected`.
@@ -74,11 +85,20 @@ pub trait Journal: Send + Sync + 'static {
         &self,
         guild: GuildId,
         expected: Position,
-        records: Vec<Bytes>,
+        records: Vec<NewRecord>,
     ) -> JournalFuture<Position>;
 
     /// Reads records after a position.
     fn read(&self, guild: GuildId, after: Position, limit: usize) -> JournalFuture<Vec<Entry>>;
+
+    /// Reads messages of a channel with all records about them. Fewer than asked for do not mean that
+    /// there are no more: [`Stretch::more`] says so.
+    fn about(&self, guild: GuildId, span: Span) -> JournalFuture<Stretch>;
+
+    /// Forgets records up to `through`, as far as the newest snapshot contains them, and that there
+    /// were messages up to `messages`. Does a bounded part of it and tells whether all is done: call it
+    /// until it is.
+    fn trim(&self, guild: GuildId, through: Position, messages: MessageId) -> JournalFuture<bool>;
 
     /// The position of the guild's last record; 0 where there is none.
     fn last_position(&self, guild: GuildId) -> JournalFuture<Position>;

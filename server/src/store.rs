@@ -12,6 +12,8 @@ mod change;
 mod directory;
 mod disk;
 mod draft;
+mod forget;
+mod index;
 mod journal;
 mod keys;
 mod queue;
@@ -31,6 +33,7 @@ use crate::supervision::lifeline::Lifeline;
 
 pub use directory::EmbeddedDirectory;
 pub use disk::StoreError;
+pub use index::Indexer;
 pub use journal::EmbeddedJournal;
 
 use disk::{DirLock, Disk};
@@ -57,6 +60,8 @@ pub struct StoreSettings {
     pub sync: bool,
     /// Free bytes below which writes are refused; 0 for no such bound.
     pub min_free_bytes: u64,
+    /// Tells which messages a record is about, where a store of an older form has no index of them.
+    pub indexer: Indexer,
 }
 
 /// An open store. Closed when dropped.
@@ -70,7 +75,7 @@ impl Store {
     /// Opens the store of a data directory, which then is this process' alone. Blocks on the disk.
     pub fn open(settings: StoreSettings, counters: Arc<Counters>) -> Result<Self, StoreError> {
         let lock = DirLock::take(&settings.dir)?;
-        let disk = Disk::open(&settings.dir)?;
+        let disk = Disk::open(&settings.dir, settings.indexer)?;
         let sizes = disk.sizes()?;
         let space = Space::new(settings.dir.clone());
         let shared = Arc::new(Shared::new(disk, sizes, settings, counters));
@@ -88,6 +93,7 @@ impl Store {
             lock,
             space,
             last: LastPositions::default(),
+            failed: false,
             line: Arc::clone(&store.line),
         };
         store.start("store-writer", move || writer.run())?;

@@ -6,6 +6,7 @@ use super::{StartError, data_error};
 use crate::config::store::{Durability, Store as Settings};
 use crate::counters::Counters;
 use crate::directory::{Directory, MemoryDirectory};
+use crate::guild::core::record;
 use crate::journal::{Journal, MemoryJournal};
 use crate::store::{Store, StoreSettings};
 use crate::supervision::lifeline::Lifelines;
@@ -32,6 +33,7 @@ impl Storage {
             dir: settings.dir.clone(),
             sync: settings.durability == Durability::Disk,
             min_free_bytes: settings.min_free_bytes,
+            indexer: record::about,
         };
         let store = Store::open(store, Arc::clone(counters))
             .map_err(|error| data_error(&settings.dir, &error))?;

@@ -22,6 +22,11 @@ pub const DEFAULT_STUCK_AFTER_MS: u64 = 3_000;
 /// `guild.passivate_after_s`.
 pub const DEFAULT_PASSIVATE_AFTER_S: u64 = 300;
 
+/// `guild.retention_days`.
+pub const DEFAULT_RETENTION_DAYS: u64 = 0;
+/// `guild.retention_messages`.
+pub const DEFAULT_RETENTION_MESSAGES: u64 = 0;
+
 section! {
     /// What one guild may hold.
     pub struct Guild = "guild" {
@@ -39,6 +44,11 @@ section! {
         restarts_max: usize = DEFAULT_RESTARTS_MAX, Count, within(0..=1_000);
         /// The window in which restarts are counted.
         restarts_window_s: u64 = DEFAULT_RESTARTS_WINDOW_S, Seconds, within(1..=86_400);
+        /// For how many days messages are kept; 0 for ever.
+        retention_days: u64 = DEFAULT_RETENTION_DAYS, None, within(0..=36_500);
+        /// How many messages a guild keeps, the newest ones, deleted ones counted; up to a 32nd more
+        /// may stay. 0 for all.
+        retention_messages: u64 = DEFAULT_RETENTION_MESSAGES, Count, within(0..=1 << 40);
         /// How long a thread that runs guilds may give no sign of life; beyond, its guilds are moved to
         /// another one, and the guild that it does not get away from is quarantined.
         stuck_after_ms: u64 = DEFAULT_STUCK_AFTER_MS, Milliseconds, within(1_000..=600_000);

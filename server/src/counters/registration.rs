@@ -97,6 +97,16 @@ fn guild_and_store_counters(c: &Counters, own: &mut Registry) {
             &c.mail_refused,
         ),
         (
+            "recalls",
+            "Reads of messages that guilds had in memory no more",
+            &c.recalls,
+        ),
+        (
+            "recalls_refused",
+            "Requests refused because old messages could not be read",
+            &c.recalls_refused,
+        ),
+        (
             "append_failures",
             "Appends that the journal refused or did not answer",
             &c.append_failures,

@@ -1,8 +1,10 @@
 //! The guild actor: a thin shell that gives the core its inputs and does what it wants done.
 
 mod load;
+mod recall;
 mod recovery;
 mod rejoin;
+mod retention;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture,
 };
+pub use retention::RetentionSettings;
 use slab::Slab;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
@@ -32,6 +35,7 @@ use crate::supervision::budget::{BudgetSettings, RestartBudget};
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
 use crate::supervision::mail::Mail;
+use retention::Trimming;
 
 /// Messages handled before the executor's other guilds get their turn.
 const SLICE: u32 = 64;
@@ -107,6 +111,8 @@ pub struct GuildSettings {
     pub core: CoreSettings,
     /// How often it may panic.
     pub budget: BudgetSettings,
+    /// How much history is kept.
+    pub retention: RetentionSettings,
     /// How long it stays in memory while nobody uses it.
     pub passivate_after: Duration,
     /// How often it looks whether it is still needed and whether a snapshot is due.
@@ -121,6 +127,7 @@ impl Default for GuildSettings {
                 restarts: 5,
                 window: Duration::from_secs(60),
             },
+            retention: RetentionSettings::default(),
             passivate_after: Duration::from_secs(300),
             housekeeping: Duration::from_secs(10),
         }
@@ -180,6 +187,11 @@ pub struct GuildActor {
     former: Option<GuildCore>,
     /// Who waits for records to be read back, with the position that they have.
     parked: Vec<(Position, rejoin::Parked)>,
+    /// Requests that wait for messages to be read back.
+    recalls: recall::Recalls,
+    /// When it was last looked which messages are over.
+    looked_at_history: Option<Instant>,
+    trimming: Trimming,
     /// Bytes of records after the snapshot, and of the snapshot.
     tail_bytes: usize,
     snapshot_bytes: usize,
@@ -221,6 +233,9 @@ impl GuildActor {
             retry: None,
             former: None,
             parked: Vec::new(),
+            recalls: recall::Recalls::default(),
+            looked_at_history: None,
+            trimming: Trimming::Idle,
             tail_bytes: 0,
             snapshot_bytes: 0,
             used: clock::now(),
@@ -241,6 +256,7 @@ impl GuildActor {
             self.leave(ctx);
             return;
         }
+        self.recall(ctx);
         if let Some(batch) = self.core.next_batch() {
             self.append(batch, ctx);
         }
@@ -249,7 +265,11 @@ impl GuildActor {
 
     fn append(&mut self, batch: Batch, ctx: &mut Context<Self>) {
         self.append_started = Some(clock::now());
-        self.tail_bytes += batch.records.iter().map(bytes::Bytes::len).sum::<usize>();
+        self.tail_bytes += batch
+            .records
+            .iter()
+            .map(|record| record.bytes.len())
+            .sum::<usize>();
         let (journal, id) = (Arc::clone(&self.tools.journal), self.id);
         let append = move || journal.append(id, batch.expected, batch.records);
         #[cfg(any(test, feature = "fault-points"))]
@@ -426,27 +446,37 @@ impl GuildActor {
         if self.tail_bytes >= SNAPSHOT_TAIL.max(self.snapshot_bytes) {
             self.take_snapshot(ctx);
         }
+        self.trim_history(ctx);
         let idle = self.subscriptions.is_empty()
             && self.tickets.is_empty()
             && self.parked.is_empty()
             && self.core.is_settled();
         let unused = self.used.elapsed() >= self.tools.settings.passivate_after;
+        if idle && !self.core.exists() && !self.forget_deleted(ctx) {
+            return;
+        }
+        let idle = idle && self.trimming != Trimming::UnderWay;
         let leaves = idle && (unused || !self.core.exists());
         if leaves && self.registry.retire(self.id, self.tenure.incarnation) {
             ctx.stop();
         }
     }
 
-    /// Hands the journal the state as it is, where nothing is on its way.
-    fn take_snapshot(&mut self, ctx: &mut Context<Self>) {
-        let Some(bytes) = self.core.snapshot() else {
-            return;
-        };
+    /// The state as it is, where nothing is on its way.
+    fn snapshot_now(&mut self) -> Option<Snapshot> {
+        let bytes = self.core.snapshot()?;
         self.tail_bytes = 0;
         self.snapshot_bytes = bytes.len();
-        let snapshot = Snapshot {
+        Some(Snapshot {
             position: self.core.position(),
             bytes,
+        })
+    }
+
+    /// Hands the journal the state as it is, where nothing is on its way.
+    fn take_snapshot(&mut self, ctx: &mut Context<Self>) {
+        let Some(snapshot) = self.snapshot_now() else {
+            return;
         };
         let put = self.tools.journal.put_snapshot(self.id, snapshot);
         ctx.spawn(put.into_actor(self).map(|put, actor, _| {

@@ -28,9 +28,13 @@ mod nonces;
 mod outbox;
 mod overwrites;
 mod reactions;
+mod recall;
+mod recalled;
 pub mod record;
+mod remembered;
 pub mod render;
 mod replay;
+mod retention;
 mod rights;
 mod roles;
 mod send;
@@ -47,7 +51,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use limits::CoreSettings;
+pub use recalled::{Covered, Recollection};
+pub use remembered::Remembered;
 pub use replay::{Replay, items_of};
+pub use retention::Retention;
 pub use snapshot::SnapshotError;
 
 use self::attached::{Attached, offline};
@@ -57,6 +64,7 @@ use self::state::{Life, State};
 use super::command::{Outcome, Request};
 use super::event::Event;
 use crate::fanout::{Attachment, HubId, Item};
+use crate::journal::NewRecord;
 use crate::protocol::objects::{Member, Presence};
 use crate::protocol::{ApiError, ChannelId, GuildId, Intents, MessageId, Position, UserId};
 
@@ -117,8 +125,9 @@ pub enum Output {
 pub struct Batch {
     /// The position that the journal must be at.
     pub expected: Position,
-    /// Serialized [`super::event::Event`]s; the first gets position `expected + 1`.
-    pub records: Vec<Bytes>,
+    /// Serialized [`super::event::Event`]s with the messages that they are about; the first gets
+    /// position `expected + 1`.
+    pub records: Vec<NewRecord>,
 }
 
 /// What a guild holds, for the operator.
@@ -351,7 +360,10 @@ impl GuildCore {
 
     /// Lets an event happen: state, journal and hubs.
     fn emit(&mut self, event: Event) {
-        let record = record::encode(&event);
+        let record = NewRecord {
+            bytes: record::encode(&event),
+            about: event.about(),
+        };
         match &event {
             Event::MemberLeft { user } => self.attached.forget(user.id),
             Event::GuildDeleted => self.attached = Attached::default(),
@@ -363,13 +375,15 @@ impl GuildCore {
     }
 
     /// Lets an event happen that is rendered already.
-    fn commit(&mut self, record: Bytes, items: Items, event: Event) {
+    fn commit(&mut self, bytes: Bytes, items: Items, event: Event) {
+        let about = event.about();
+        let record = NewRecord { bytes, about };
         let position = self.state.position + 1;
         self.state.apply(position, event, &self.settings);
         self.queue(record, items);
     }
 
-    fn queue(&mut self, record: Bytes, items: Items) {
+    fn queue(&mut self, record: NewRecord, items: Items) {
         self.outbox.record(record);
         let position = self.state.position;
         for item in items {

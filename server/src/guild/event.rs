@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 
+use crate::journal::About;
 use crate::protocol::objects::{
     Channel, Emoji, GuildSettings, Member, Message, Nonce, PartialMember, Role, User,
 };
@@ -102,6 +104,11 @@ pub enum Event {
         /// The messages.
         message_ids: Vec<MessageId>,
     },
+    /// Messages up to one of them are gone, because of their age or number; nobody is told.
+    HistoryTrimmed {
+        /// The newest of them.
+        through: MessageId,
+    },
     /// A member reacted to a message.
     ReactionAdded {
         /// The channel of the message.
@@ -126,4 +133,35 @@ pub enum Event {
         /// The emoji.
         emoji: Emoji,
     },
+}
+
+impl Event {
+    /// The messages that it is about: by them its record is found when they are no longer in memory.
+    pub fn about(&self) -> Option<About> {
+        let (channel, messages) = match self {
+            Self::MessageCreated { message, .. } | Self::MessageEdited { message, .. } => {
+                (message.channel_id, smallvec![message.id])
+            }
+            Self::MessageDeleted {
+                channel_id,
+                message_id,
+            }
+            | Self::ReactionAdded {
+                channel_id,
+                message_id,
+                ..
+            }
+            | Self::ReactionRemoved {
+                channel_id,
+                message_id,
+                ..
+            } => (*channel_id, smallvec![*message_id]),
+            Self::MessagesDeleted {
+                channel_id,
+                message_ids,
+            } => (*channel_id, message_ids.iter().copied().collect()),
+            _ => return None,
+        };
+        Some(About { channel, messages })
+    }
 }

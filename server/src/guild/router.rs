@@ -123,12 +123,18 @@ fn bytes_of(mail: &GuildMail) -> usize {
     const OVERHEAD: usize = 256;
     OVERHEAD
         + match mail {
-            GuildMail::Ask { request, .. } => match &request.command {
-                Command::CreateMessage(_, message) => message_bytes(message),
-                _ => 1_024,
-            },
+            GuildMail::Ask { request, .. } => command_bytes(&request.command),
             _ => 0,
         }
+}
+
+/// About how many bytes a command holds on to.
+pub(super) fn command_bytes(command: &Command) -> usize {
+    match command {
+        Command::CreateMessage(_, message) => message_bytes(message),
+        Command::BulkDelete(_, ids) => 8 * ids.len(),
+        _ => 1_024,
+    }
 }
 
 fn message_bytes(message: &NewMessage) -> usize {

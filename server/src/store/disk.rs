@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
+use super::index::Indexer;
 use super::keys;
 use crate::directory::DirectorySizes;
 use crate::journal::{Entry, JournalError, Snapshot};
@@ -93,26 +94,30 @@ impl DirLock {
 pub(super) struct Disk {
     pub(super) db: Database,
     pub(super) records: Keyspace,
+    pub(super) messages: Keyspace,
     pub(super) snapshots: Keyspace,
     pub(super) directory: Keyspace,
     pub(super) meta: Keyspace,
 }
 
 impl Disk {
-    /// Opens the database of a data directory and makes it where there is none. The caller holds
-    /// the directory's lock.
-    pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
+    /// Opens the database of a data directory and makes it where there is none; one of an older form
+    /// is brought to today's. The caller holds the directory's lock.
+    pub(super) fn open(dir: &Path, indexer: Indexer) -> Result<Self, StoreError> {
         let path = Self::folder(dir);
         if !path.try_exists()? {
             Self::make(dir, &path)?;
         }
         let disk = Self::open_folder(&path)?;
         let found = disk.meta.get(keys::FORMAT_KEY)?;
-        if found.as_deref() != Some(&keys::FORMAT.to_be_bytes()) {
-            let number = |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes).ok();
-            let number = found.as_deref().and_then(number);
-            let found = number.map_or_else(|| "unknown".to_owned(), |number| number.to_string());
-            return Err(StoreError::Format { found });
+        let number = |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes).ok();
+        match found.as_deref().and_then(number) {
+            Some(keys::FORMAT) => {}
+            Some(keys::FORMAT_WITHOUT_INDEX) => disk.build_index(indexer)?,
+            other => {
+                let found = other.map_or_else(|| "unknown".to_owned(), |found| found.to_string());
+                return Err(StoreError::Format { found });
+            }
         }
         Ok(disk)
     }
@@ -149,6 +154,7 @@ impl Disk {
         };
         Ok(Self {
             records: keyspace("records")?,
+            messages: keyspace("messages")?,
             snapshots: keyspace("snapshots")?,
             directory: keyspace("directory")?,
             meta: keyspace("meta")?,
@@ -193,6 +199,10 @@ impl Disk {
             let (_, position) = keys::split_record(&key).ok_or_else(damaged_key)?;
             let expected = after + 1 + entries.len() as Position;
             if position != expected {
+                let through = self.trimmed(guild)?;
+                if entries.is_empty() && after < through {
+                    return Err(JournalError::Trimmed { through });
+                }
                 let gap = format!("guild {guild} has record {position} where {expected} should be");
                 return Err(JournalError::Damaged(gap));
             }
@@ -202,6 +212,32 @@ impl Disk {
             });
         }
         Ok(entries)
+    }
+
+    /// The last position that was trimmed away from a guild's log; 0 where none was.
+    pub(super) fn trimmed(&self, guild: GuildId) -> Result<Position, JournalError> {
+        let kept = self.meta.get(keys::trimmed(guild));
+        let kept = kept.map_err(|error| read_error(&error))?;
+        Ok(kept.as_deref().and_then(keys::number).unwrap_or(0))
+    }
+
+    /// Records up to a position, oldest first, at most `limit`.
+    pub(super) fn records_through(
+        &self,
+        guild: GuildId,
+        through: Position,
+        limit: usize,
+    ) -> Result<Vec<Position>, JournalError> {
+        let view = self.db.snapshot();
+        let range = keys::record(guild, 0)..=keys::record(guild, through);
+        view.range(&self.records, range)
+            .take(limit)
+            .map(|pair| {
+                let key = pair.key().map_err(|error| read_error(&error))?;
+                let (_, position) = keys::split_record(&key).ok_or_else(damaged_key)?;
+                Ok(position)
+            })
+            .collect()
     }
 
     /// Guilds with records, by rising id: one look-up for each.
@@ -260,6 +296,6 @@ impl Disk {
     }
 }
 
-fn damaged_key() -> JournalError {
-    JournalError::Damaged("a record's key is not one".to_owned())
+pub(super) fn damaged_key() -> JournalError {
+    JournalError::Damaged("a key of the store is not one".to_owned())
 }

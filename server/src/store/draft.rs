@@ -8,7 +8,7 @@ use fjall::PersistMode;
 use super::disk::{Disk, read_error};
 use super::keys;
 use crate::directory::{DirectoryError, DirectorySizes};
-use crate::journal::{JournalError, Snapshot};
+use crate::journal::{JournalError, NewRecord, Snapshot};
 use crate::protocol::{GuildId, Position};
 
 /// Guilds whose last position the writer remembers; one more and it starts afresh.
@@ -47,6 +47,7 @@ impl LastPositions {
 pub(super) struct Draft<'d> {
     disk: &'d Disk,
     records: Vec<([u8; 16], Bytes)>,
+    mentions: Vec<[u8; 32]>,
     positions: HashMap<GuildId, Position>,
     snapshots: HashMap<GuildId, Snapshot>,
     changes: Changes,
@@ -61,6 +62,7 @@ impl<'d> Draft<'d> {
         Self {
             disk,
             records: Vec::new(),
+            mentions: Vec::new(),
             positions: HashMap::new(),
             snapshots: HashMap::new(),
             changes: Changes::new(),
@@ -85,7 +87,7 @@ impl<'d> Draft<'d> {
         last: &mut LastPositions,
         guild: GuildId,
         expected: Position,
-        records: Vec<Bytes>,
+        records: Vec<NewRecord>,
     ) -> Result<Position, JournalError> {
         let actual = match self.positions.get(&guild) {
             Some(position) => *position,
@@ -97,7 +99,12 @@ impl<'d> Draft<'d> {
         let mut at = expected;
         for record in records {
             at += 1;
-            self.records.push((keys::record(guild, at), record));
+            self.records.push((keys::record(guild, at), record.bytes));
+            if let Some(about) = record.about {
+                let ids = about.messages.into_iter();
+                self.mentions
+                    .extend(ids.map(|id| keys::mention(guild, about.channel, id, at)));
+            }
         }
         if at != expected {
             self.positions.insert(guild, at);
@@ -208,6 +215,9 @@ impl<'d> Draft<'d> {
         let mut batch = self.disk.db.batch().durability(Some(mode));
         for (key, record) in self.records {
             batch.insert(&self.disk.records, key, record);
+        }
+        for key in self.mentions {
+            batch.insert(&self.disk.messages, key, []);
         }
         for (guild, snapshot) in self.snapshots {
             let mut value = Vec::with_capacity(8 + snapshot.bytes.len());

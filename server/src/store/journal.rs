@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::shared::Shared;
 use super::writer::Request;
-use crate::journal::{Entry, Journal, JournalError, JournalFuture, Snapshot};
-use crate::protocol::{GuildId, Position};
+use crate::journal::{
+    Entry, Journal, JournalError, JournalFuture, NewRecord, Snapshot, Span, Stretch,
+};
+use crate::protocol::{GuildId, MessageId, Position};
 
 /// What a request takes in memory beside its records, in bytes.
 const REQUEST_BYTES: usize = 256;
@@ -44,9 +45,12 @@ impl Journal for EmbeddedJournal {
         &self,
         guild: GuildId,
         expected: Position,
-        records: Vec<Bytes>,
+        records: Vec<NewRecord>,
     ) -> JournalFuture<Position> {
-        let bytes = records.iter().map(|record| 64 + record.len()).sum();
+        let bytes = records
+            .iter()
+            .map(|record| 64 + record.bytes.len() + 32 * record.mentions())
+            .sum();
         self.ask(
             |answer| Request::Append {
                 guild,
@@ -61,6 +65,23 @@ impl Journal for EmbeddedJournal {
     fn read(&self, guild: GuildId, after: Position, limit: usize) -> JournalFuture<Vec<Entry>> {
         let read = move |disk: &super::disk::Disk| disk.read(guild, after, limit);
         self.shared.read(Some(guild), read)
+    }
+
+    fn about(&self, guild: GuildId, span: Span) -> JournalFuture<Stretch> {
+        self.shared
+            .read(Some(guild), move |disk| disk.about(guild, span))
+    }
+
+    fn trim(&self, guild: GuildId, through: Position, messages: MessageId) -> JournalFuture<bool> {
+        self.ask(
+            |answer| Request::Trim {
+                guild,
+                through,
+                messages,
+                answer,
+            },
+            0,
+        )
     }
 
     fn last_position(&self, guild: GuildId) -> JournalFuture<Position> {

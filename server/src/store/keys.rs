@@ -3,6 +3,7 @@
 //! | keyspace | key | value |
 //! |---|---|---|
 //! | `records` | guild, position | the record |
+//! | `messages` | guild, channel, message, position | nothing: the record there is about the message |
 //! | `snapshots` | guild | position, the state |
 //! | `directory` | `u` user | the account as JSON |
 //! | `directory` | `h` user, `g` or `d`, guild | nothing: where the user is a member |
@@ -12,11 +13,16 @@
 //! | `directory` | `p` lower user, higher user | their direct message channel |
 //! | `meta` | `format` | the version of this layout |
 //! | `meta` | `sizes` | accounts, memberships, channels |
+//! | `meta` | `t` guild | the last position that was trimmed away |
+//!
+//! Version 1 had neither `messages` nor `t`; it is brought to version 2 when it is opened.
 
-use crate::protocol::{GuildId, Position, UserId};
+use crate::protocol::{ChannelId, GuildId, MessageId, Position, UserId};
 
 /// The version of this layout.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+/// The version without an index of messages.
+pub(super) const FORMAT_WITHOUT_INDEX: u32 = 1;
 pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const SIZES_KEY: &[u8] = b"sizes";
 
@@ -33,6 +39,37 @@ pub(super) fn split_record(key: &[u8]) -> Option<(GuildId, Position)> {
     Some((GuildId::new(number(guild)?), number(position)?))
 }
 
+/// A key of `messages`.
+pub(super) fn mention(
+    guild: GuildId,
+    channel: ChannelId,
+    message: MessageId,
+    position: Position,
+) -> [u8; 32] {
+    let mut key = [0; 32];
+    let parts = [guild.get(), channel.get(), message.get(), position];
+    for (place, part) in key.chunks_exact_mut(8).zip(parts) {
+        place.copy_from_slice(&part.to_be_bytes());
+    }
+    key
+}
+
+/// Message and position of a key of `messages`.
+pub(super) fn split_mention(key: &[u8]) -> Option<(MessageId, Position)> {
+    let (message, position) = key.get(16..32)?.split_at(8);
+    Some((MessageId::new(number(message)?), number(position)?))
+}
+
+/// The channel of a key of `messages`.
+pub(super) fn channel_of_mention(key: &[u8]) -> Option<ChannelId> {
+    number(key.get(8..16)?).map(ChannelId::new)
+}
+
+/// Where it is kept how far a guild's log was trimmed.
+pub(super) fn trimmed(guild: GuildId) -> Vec<u8> {
+    tagged(b't', guild.get(), &[])
+}
+
 /// A number of eight bytes.
 pub(super) fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
@@ -43,7 +80,7 @@ pub(super) fn last_number(key: &[u8]) -> Option<u64> {
     number(key.get(key.len().checked_sub(8)?..)?)
 }
 
-/// A key of `directory`: a tag and what follows it.
+/// A key of `directory` or `meta`: a tag and what follows it.
 fn tagged(tag: u8, first: u64, rest: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(18);
     key.push(tag);

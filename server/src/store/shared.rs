@@ -9,6 +9,7 @@ use fjall::PersistMode;
 use tokio::sync::oneshot;
 
 use super::disk::Disk;
+use super::index::Indexer;
 use super::queue::{NotQueued, Queue};
 use super::writer::Request;
 use crate::counters::Counters;
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     /// The data directory.
     pub(super) dir: PathBuf,
     pub(super) mode: PersistMode,
+    pub(super) indexer: Indexer,
     pub(super) min_free_bytes: AtomicU64,
     pub(super) queue: Queue<Request>,
     pub(super) reads: Queue<Job>,
@@ -54,6 +56,7 @@ impl Shared {
     ) -> Self {
         Self {
             dir: settings.dir,
+            indexer: settings.indexer,
             mode: if settings.sync {
                 PersistMode::SyncData
             } else {

@@ -8,12 +8,20 @@ use crate::clock;
 /// Shortest time between two looks.
 const EVERY: Duration = Duration::from_millis(100);
 
+/// So much more space than when a write failed for lack of it lets it be tried again.
+const ROOM_TO_TRY: u64 = 1 << 20;
+
+/// Where more is free than this, a write did not fail for lack of space.
+const LITTLE: u64 = 32 << 20;
+
 /// Tells when space runs short, with hysteresis: short below the least, enough from a quarter more.
 #[derive(Debug)]
 pub(super) struct Space {
     dir: PathBuf,
     looked: Option<Instant>,
     short: bool,
+    /// What was free when a write failed for lack of space.
+    failed_at: Option<u64>,
 }
 
 impl Space {
@@ -22,7 +30,15 @@ impl Space {
             dir,
             looked: None,
             short: false,
+            failed_at: None,
         }
+    }
+
+    /// A write failed, perhaps for lack of space: where there is little, more is needed before it is
+    /// tried again, whatever the least.
+    pub(super) fn ran_out(&mut self) {
+        self.failed_at = free_bytes(&self.dir).filter(|free| *free < LITTLE);
+        self.looked = None;
     }
 
     /// Whether space is short; looks at most every 100 ms.
@@ -35,7 +51,10 @@ impl Space {
         let Some(free) = free_bytes(&self.dir) else {
             return self.short;
         };
-        let short = is_short(free, least, self.short);
+        self.failed_at = self
+            .failed_at
+            .filter(|failed_at| free < failed_at.saturating_add(ROOM_TO_TRY));
+        let short = is_short(free, least, self.short) || self.failed_at.is_some();
         if short != self.short {
             self.short = short;
             if short {

@@ -2,6 +2,7 @@
 
 mod damage;
 mod failures;
+mod upgrade;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -13,9 +14,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::directory::{self, Directory};
-use crate::journal::{self, Journal, JournalError, Snapshot};
+use crate::journal::{self, About, Journal, JournalError, NewRecord, Snapshot};
 use crate::protocol::objects::User;
-use crate::protocol::{ChannelId, GuildId, UserId};
+use crate::protocol::{ChannelId, GuildId, MessageId, UserId};
 
 /// How a test makes a commit fail.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,7 @@ fn settings(dir: &Path, sync: bool) -> StoreSettings {
         dir: dir.to_owned(),
         sync,
         min_free_bytes: 0,
+        indexer: indexed,
     }
 }
 
@@ -38,8 +40,18 @@ fn open(dir: &Path) -> Store {
     Store::open(settings(dir, true), Arc::default()).unwrap()
 }
 
-fn record(text: &str) -> Bytes {
-    Bytes::copy_from_slice(text.as_bytes())
+fn record(text: &str) -> NewRecord {
+    Bytes::copy_from_slice(text.as_bytes()).into()
+}
+
+/// A record `about C M …` is about these messages of channel C.
+fn indexed(record: &[u8]) -> Option<About> {
+    let words = std::str::from_utf8(record).ok()?.strip_prefix("about ")?;
+    let mut numbers = words.split(' ').map_while(|word| word.parse().ok());
+    Some(About {
+        channel: ChannelId::new(numbers.next()?),
+        messages: numbers.map(MessageId::new).collect(),
+    })
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -110,7 +122,7 @@ async fn write_some(store: &Store) {
             GUILD,
             Snapshot {
                 position: 2,
-                bytes: record("state"),
+                bytes: record("state").bytes,
             },
         )
         .await
@@ -208,14 +220,14 @@ fn a_second_process_on_the_same_directory_is_told_so() {
 #[test]
 fn another_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Disk::open(folder.path()).unwrap();
+    let disk = Disk::open(folder.path(), indexed).unwrap();
     disk.meta
         .insert(keys::FORMAT_KEY, 7_u32.to_be_bytes())
         .unwrap();
     drop(disk);
     let error = Store::open(settings(folder.path(), true), Arc::default()).err();
     let text = error.expect("an unknown format").to_string();
-    assert_eq!(text, "its format is 7, this version reads 1");
+    assert_eq!(text, "its format is 7, this version reads 2");
 }
 
 #[test]

@@ -5,20 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use fjall::PersistMode;
 use tokio::sync::oneshot;
 
 use super::change::Change;
 use super::disk::{DirLock, Disk};
 use super::draft::{Draft, LastPositions};
-use super::keys;
 use super::shared::{Shared, Stop};
 use super::space::Space;
 use crate::clock;
 use crate::directory::DirectoryError;
-use crate::journal::{JournalError, Snapshot};
-use crate::protocol::{GuildId, Position};
+use crate::journal::{JournalError, NewRecord, Snapshot};
+use crate::protocol::{GuildId, MessageId, Position};
 use crate::supervision::lifeline::Lifeline;
 
 /// Most requests of one commit; more would make those that wait for it wait long.
@@ -27,8 +25,6 @@ const MAX_BATCH: usize = 4_096;
 const MAX_BATCH_BYTES: usize = 8 << 20;
 /// How often a store that refuses writes is tried again.
 const HEAL_EVERY: Duration = Duration::from_millis(500);
-/// Records forgotten in one commit.
-const FORGET_BATCH: usize = 8_192;
 
 type Answer<T, E = JournalError> = oneshot::Sender<Result<T, E>>;
 
@@ -37,12 +33,18 @@ pub(super) enum Request {
     Append {
         guild: GuildId,
         expected: Position,
-        records: Vec<Bytes>,
+        records: Vec<NewRecord>,
         answer: Answer<Position>,
     },
     Remove {
         guild: GuildId,
         answer: Answer<()>,
+    },
+    Trim {
+        guild: GuildId,
+        through: Position,
+        messages: MessageId,
+        answer: Answer<bool>,
     },
     PutSnapshot {
         guild: GuildId,
@@ -93,6 +95,7 @@ impl Request {
         let error = JournalError::Unavailable(why.to_owned());
         match self {
             Self::Append { answer, .. } => drop(answer.send(Err(error))),
+            Self::Trim { answer, .. } => drop(answer.send(Err(error))),
             Self::Remove { answer, .. } | Self::PutSnapshot { answer, .. } => {
                 drop(answer.send(Err(error)));
             }
@@ -108,6 +111,8 @@ pub(super) struct Writer {
     pub(super) lock: DirLock,
     pub(super) space: Space,
     pub(super) last: LastPositions,
+    /// A commit has just failed: the database is opened again at once.
+    pub(super) failed: bool,
     pub(super) line: Arc<Lifeline>,
 }
 
@@ -116,7 +121,11 @@ impl Writer {
     pub(super) fn run(mut self) {
         let mut requests = Vec::new();
         loop {
-            let patience = (!self.shared.accepts_writes()).then_some(HEAL_EVERY);
+            let patience = match self.shared.accepts_writes() {
+                true => None,
+                false if std::mem::take(&mut self.failed) => Some(Duration::ZERO),
+                false => Some(HEAL_EVERY),
+            };
             let queue = &self.shared.queue;
             let open = queue.drain(&mut requests, MAX_BATCH, MAX_BATCH_BYTES, patience);
             self.shared.note_queue(queue.len());
@@ -148,18 +157,19 @@ impl Writer {
         drop(self.lock);
     }
 
-    /// Looks at the free space, and opens a broken store again once there is some.
+    /// Looks at the free space, and opens a broken store again: also without space, since that decides
+    /// what became of the last commit, so that all can be read.
     fn look_after(&mut self) {
         let least = self.shared.min_free_bytes.load(Ordering::Relaxed);
         let short = self.space.is_short(least);
         self.shared.set_short(short);
-        if short || !self.shared.is_broken() {
+        if !self.shared.is_broken() {
             return;
         }
         let mut slot = self.shared.disk_mut();
         // The old one holds the database's own lock.
         *slot = None;
-        let opened = Disk::open(&self.shared.dir).and_then(|disk| {
+        let opened = Disk::open(&self.shared.dir, self.shared.indexer).and_then(|disk| {
             let sizes = disk.sizes()?;
             Ok((disk, sizes))
         });
@@ -170,7 +180,7 @@ impl Writer {
                 self.last.clear();
                 self.shared.set_sizes(sizes);
                 self.shared.healed();
-                tracing::info!("the store was opened again, writes are taken");
+                tracing::info!(short_of_space = short, "the store was opened again");
             }
             Err(error) => tracing::error!(%error, "the store cannot be opened again"),
         }
@@ -179,12 +189,23 @@ impl Writer {
     fn serve(&mut self, requests: Vec<Request>) {
         let mut run = Vec::with_capacity(requests.len());
         for request in requests {
-            if let Request::Remove { guild, answer } = request {
-                self.commit(std::mem::take(&mut run));
-                let removed = self.remove(guild);
-                Pending::Unit(answer, removed).settle();
-            } else {
-                run.push(request);
+            match request {
+                Request::Remove { guild, answer } => {
+                    self.commit(std::mem::take(&mut run));
+                    let removed = self.remove(guild);
+                    Pending::Unit(answer, removed).settle();
+                }
+                Request::Trim {
+                    guild,
+                    through,
+                    messages,
+                    answer,
+                } => {
+                    self.commit(std::mem::take(&mut run));
+                    // Whoever asked may be gone.
+                    drop(answer.send(self.trim(guild, through, messages)));
+                }
+                other => run.push(other),
             }
         }
         self.commit(run);
@@ -225,7 +246,9 @@ impl Writer {
                 Request::Change { change, answer } => {
                     Pending::Change(answer, change.make(&mut draft))
                 }
-                Request::Remove { .. } => unreachable!("removals have commits of their own"),
+                Request::Remove { .. } | Request::Trim { .. } => {
+                    unreachable!("what forgets has commits of its own")
+                }
             });
         }
         let records = draft.records() as u64;
@@ -254,9 +277,14 @@ impl Writer {
     }
 
     /// Notes that a commit failed, and tells what its callers are to know.
-    fn failed(&mut self, error: &fjall::Error, guilds: Vec<GuildId>) -> JournalError {
+    pub(super) fn failed(&mut self, error: &fjall::Error, guilds: Vec<GuildId>) -> JournalError {
         tracing::error!(%error, "a commit of the store failed, writes are refused");
+        // A database that is poisoned may be so because a table could not be written.
+        if matches!(error, fjall::Error::Poisoned) || is_lack_of_space(error) {
+            self.space.ran_out();
+        }
         self.last.clear();
+        self.failed = true;
         if matches!(error, fjall::Error::Poisoned) {
             self.shared.stop(Stop::Broken);
             return JournalError::Unavailable(error.to_string());
@@ -265,31 +293,15 @@ impl Writer {
         self.shared.stop(Stop::Unsettled(guilds));
         JournalError::Ambiguous(error.to_string())
     }
+}
 
-    /// Forgets a guild, its newest records first: what an interruption leaves has no gap.
-    fn remove(&mut self, guild: GuildId) -> Result<(), JournalError> {
-        let shared = Arc::clone(&self.shared);
-        let disk = shared.disk();
-        let Some(disk) = disk.as_ref().filter(|_| shared.accepts_writes()) else {
-            shared.counters.store_refused.inc();
-            return Err(JournalError::Unavailable(shared.refusal()));
-        };
-        let mut last = self.last.find(disk, guild)?;
-        loop {
-            let mut batch = disk.db.batch().durability(Some(shared.mode));
-            batch.remove(&disk.snapshots, guild.get().to_be_bytes());
-            for _ in 0..FORGET_BATCH.min(last as usize) {
-                batch.remove(&disk.records, keys::record(guild, last));
-                last -= 1;
-            }
-            if let Err(error) = shared.inject(|| batch.commit()) {
-                return Err(self.failed(&error, vec![guild]));
-            }
-            self.line.beat();
-            self.last.set(guild, last);
-            if last == 0 {
-                return Ok(());
-            }
-        }
-    }
+fn is_lack_of_space(error: &fjall::Error) -> bool {
+    let kind = match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.kind(),
+        _ => return false,
+    };
+    matches!(
+        kind,
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+    )
 }

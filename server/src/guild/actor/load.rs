@@ -72,7 +72,7 @@ pub(super) async fn load(
             let why = "another actor has the guild";
             return Err(JournalError::Unavailable(why.to_owned()));
         }
-        let append = journal.append(id, loaded.written, vec![record::encode(&claim)]);
+        let append = journal.append(id, loaded.written, vec![record::encode(&claim).into()]);
         match append.await {
             Ok(position) => {
                 loaded.core.apply(position, claim);
@@ -81,7 +81,9 @@ pub(super) async fn load(
             }
             Err(JournalError::Conflict { .. } | JournalError::Ambiguous(_)) => {}
             Err(JournalError::Unavailable(_)) => return Ok(loaded),
-            Err(error @ JournalError::Damaged(_)) => return Err(error),
+            Err(error @ (JournalError::Damaged(_) | JournalError::Trimmed { .. })) => {
+                return Err(error);
+            }
         }
     }
     Err(JournalError::Unavailable(

@@ -8,6 +8,8 @@ use std::time::Duration;
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::load::{Loaded, load};
+use super::recall::Recalls;
+use super::retention::Trimming;
 use super::{GuildActor, InHand};
 use crate::clock;
 use crate::fanout::mail::GuildNews;
@@ -113,7 +115,7 @@ impl GuildActor {
         }
         tracing::error!(guild = %self.id, %error, "guild could not be loaded");
         self.settle_former(0);
-        if let JournalError::Damaged(_) = error {
+        if let JournalError::Damaged(_) | JournalError::Trimmed { .. } = error {
             self.quarantine();
             return;
         }
@@ -141,6 +143,9 @@ impl GuildActor {
         self.append_started = None;
         self.handled = 0;
         self.returning.clear();
+        self.recalls = Recalls::default();
+        self.trimming = Trimming::Idle;
+        self.looked_at_history = None;
         for (_, who) in std::mem::take(&mut self.parked) {
             self.subscribe(who.hub());
         }
@@ -234,7 +239,8 @@ impl GuildActor {
         self.recover(ctx);
     }
 
-    pub(super) fn handle_request(&mut self, request: InHand) {
+    /// Handles a request that nothing is missing for.
+    pub(super) fn handle_known(&mut self, request: InHand) {
         let (ticket, again) = (request.ticket, request.request.clone());
         self.in_hand = Some(request);
         #[cfg(any(test, feature = "fault-points"))]

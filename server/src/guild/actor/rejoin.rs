@@ -10,6 +10,7 @@ use crate::fanout::mail::GuildNews;
 use crate::fanout::{HubId, Item};
 use crate::guild::core::Attach;
 use crate::guild::stats::Health;
+use crate::journal::JournalError;
 use crate::protocol::{ApiError, Position};
 
 /// Most records read back for who was away.
@@ -106,7 +107,11 @@ impl GuildActor {
             match fetched {
                 Ok(items) => actor.fetched(since, until, items, ctx),
                 Err(error) => {
-                    tracing::error!(guild = %actor.id, %error, "what was missed cannot be read");
+                    if let JournalError::Trimmed { .. } = error {
+                        tracing::info!(guild = %actor.id, %error, "what was missed is gone");
+                    } else {
+                        tracing::error!(guild = %actor.id, %error, "what was missed cannot be read");
+                    }
                     for (_, who) in std::mem::take(&mut actor.parked) {
                         actor.refuse_parked(who);
                     }

@@ -1,7 +1,8 @@
+mod history;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::*;
@@ -10,7 +11,7 @@ use crate::guild::command::{Caller, ChannelEdit, NewChannel, NewGuild, NewMessag
 use crate::guild::executors::Executors;
 use crate::guild::router::Router;
 use crate::guild::watchdog;
-use crate::journal::{Entry, JournalFuture, MemoryJournal, Snapshot};
+use crate::journal::{Entry, JournalFuture, MemoryJournal, NewRecord, Snapshot, Span, Stretch};
 use crate::placement::{
     Member as Node, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
 };
@@ -54,10 +55,11 @@ impl Hub {
     }
 }
 
-/// A journal whose appends wait until they are let through.
+/// A journal whose appends, and reads of old messages, wait until they are let through.
 struct GatedJournal {
     inner: MemoryJournal,
     gate: Arc<tokio::sync::Semaphore>,
+    reads: Arc<tokio::sync::Semaphore>,
 }
 
 impl Journal for GatedJournal {
@@ -65,7 +67,7 @@ impl Journal for GatedJournal {
         &self,
         guild: GuildId,
         expected: Position,
-        records: Vec<Bytes>,
+        records: Vec<NewRecord>,
     ) -> JournalFuture<Position> {
         let (inner, gate) = (self.inner.clone(), Arc::clone(&self.gate));
         Box::pin(async move {
@@ -76,6 +78,18 @@ impl Journal for GatedJournal {
 
     fn read(&self, guild: GuildId, after: Position, limit: usize) -> JournalFuture<Vec<Entry>> {
         self.inner.read(guild, after, limit)
+    }
+
+    fn about(&self, guild: GuildId, span: Span) -> JournalFuture<Stretch> {
+        let (inner, gate) = (self.inner.clone(), Arc::clone(&self.reads));
+        Box::pin(async move {
+            gate.acquire().await.expect("the gate stays").forget();
+            inner.about(guild, span).await
+        })
+    }
+
+    fn trim(&self, guild: GuildId, through: Position, messages: MessageId) -> JournalFuture<bool> {
+        self.inner.trim(guild, through, messages)
     }
 
     fn last_position(&self, guild: GuildId) -> JournalFuture<Position> {
@@ -107,6 +121,7 @@ struct Node1 {
     router: Router,
     hubs: Vec<Arc<Hub>>,
     gate: Arc<tokio::sync::Semaphore>,
+    reads: Arc<tokio::sync::Semaphore>,
     registry: Registry,
     counters: Arc<Counters>,
 }
@@ -127,10 +142,12 @@ fn node_with(hubs: u32, settings: GuildSettings) -> Node1 {
         })
         .collect();
     let gate = Arc::new(tokio::sync::Semaphore::new(1_000_000));
+    let reads = Arc::new(tokio::sync::Semaphore::new(1_000_000));
     let inner = MemoryJournal::new();
     let journal = GatedJournal {
         inner: inner.clone(),
         gate: Arc::clone(&gate),
+        reads: Arc::clone(&reads),
     };
     let tools = GuildTools {
         journal: Arc::new(journal),
@@ -157,6 +174,7 @@ fn node_with(hubs: u32, settings: GuildSettings) -> Node1 {
         router,
         hubs,
         gate,
+        reads,
         registry,
         counters,
     }
@@ -178,6 +196,7 @@ impl Node1 {
             gate: Arc::clone(&self.gate),
             registry: self.registry.clone(),
             counters: Arc::clone(&self.counters),
+            reads: Arc::clone(&self.reads),
         }
     }
 

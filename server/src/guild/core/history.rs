@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::json::{self, OpenObject};
-use super::memory::Remembered;
+use super::remembered::Remembered;
 use super::rights::{Rights, allow_if};
 use super::state::Guild;
 use super::validate;
@@ -100,13 +100,13 @@ impl Guild {
             object.field("reactions", &reactions.collect::<Vec<_>>());
         }
         if let Some(reference) = &entry.message.message_reference {
-            let found = self.memory.get(reference.channel_id, reference.message_id);
-            match found {
+            let (channel, id) = (reference.channel_id, reference.message_id);
+            match self.memory.get(channel, id) {
                 Some(found) => {
                     object.field("referenced_message", &*found.message);
                 }
-                // Null says that it was deleted; nothing, that it is too old to be known.
-                None if self.memory.oldest() <= Some(reference.message_id) => {
+                // Null says that it was deleted; nothing, that it is not known.
+                None if self.memory.knows(channel, id, id) => {
                     object.raw("referenced_message", b"null");
                 }
                 None => {}

@@ -1,61 +1,52 @@
-//! The recent messages of a guild, with their reactions: bounded, the oldest forgotten first.
+//! The recent messages of a guild, with their reactions: bounded, the oldest forgotten first. What is
+//! forgotten is in the journal still; for a while it may be known again (see [`Recalled`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::limits::CoreSettings;
+use super::recalled::{Recalled, Recollection};
+use super::remembered::Remembered;
 use crate::guild::command::Page;
-use crate::protocol::objects::{Emoji, Message, Reaction};
+use crate::journal::Span;
+use crate::protocol::objects::{Emoji, Message};
 use crate::protocol::{ChannelId, MessageId, UserId};
 
-/// A message and who reacted to it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Remembered {
-    pub(super) message: Arc<Message>,
-    /// By first use of the emoji; each one's users by rising id, never none.
-    pub(super) reactions: Vec<Reaction>,
-}
-
-impl Remembered {
-    fn bytes(&self) -> usize {
-        let message = &self.message;
-        let rich = message.embeds.iter().chain(&message.components);
-        message.content.len()
-            + rich.map(|raw| raw.get().len()).sum::<usize>()
-            + self
-                .reactions
-                .iter()
-                .map(|reaction| {
-                    reaction.emoji.name.len() + reaction.users.len() * size_of::<UserId>()
-                })
-                .sum::<usize>()
-    }
-
-    /// The users who reacted with an emoji.
-    pub(super) fn users_of(&self, emoji: &Emoji) -> Option<&[UserId]> {
-        self.reactions
-            .iter()
-            .find(|reaction| is_same_emoji(&reaction.emoji, emoji))
-            .map(|reaction| &reaction.users[..])
-    }
-}
-
-/// Custom emoji are the same by id, whatever they are called.
-pub(super) fn is_same_emoji(one: &Emoji, other: &Emoji) -> bool {
-    one.id == other.id && (one.id.is_some() || one.name == other.name)
-}
+const LOWEST: MessageId = MessageId::new(0);
+const HIGHEST: MessageId = MessageId::new(u64::MAX);
 
 /// Recent messages. Ids of a guild rise in journal order, so the lowest id is the oldest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct MessageMemory {
     messages: BTreeMap<MessageId, Remembered>,
     channels: BTreeMap<ChannelId, BTreeSet<MessageId>>,
     bytes: usize,
+    /// The newest message that was forgotten: all that are newer and exist are here.
+    floor: MessageId,
+    /// Messages up to here are gone for good.
+    trimmed: MessageId,
+    recalled: Option<Box<Recalled>>,
+}
+
+impl Default for MessageMemory {
+    fn default() -> Self {
+        Self::after(LOWEST, LOWEST)
+    }
 }
 
 impl MessageMemory {
+    /// Without messages; those up to `floor` were forgotten, those up to `trimmed` are gone.
+    pub(super) const fn after(floor: MessageId, trimmed: MessageId) -> Self {
+        Self {
+            messages: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            bytes: 0,
+            floor,
+            trimmed,
+            recalled: None,
+        }
+    }
+
     /// Adds a message and forgets the oldest ones beyond the limits.
     pub(super) fn insert(&mut self, entry: Remembered, limits: &CoreSettings) {
         let (id, channel) = (entry.message.id, entry.message.channel_id);
@@ -68,7 +59,12 @@ impl MessageMemory {
             let Some((&oldest, _)) = self.messages.first_key_value() else {
                 break;
             };
-            self.remove(oldest);
+            self.floor = oldest;
+            if let Some(entry) = self.take(oldest)
+                && let Some(recalled) = &mut self.recalled
+            {
+                recalled.keep(entry);
+            }
         }
     }
 
@@ -76,28 +72,56 @@ impl MessageMemory {
     pub(super) fn get(&self, channel: ChannelId, id: MessageId) -> Option<&Remembered> {
         self.messages
             .get(&id)
+            .or_else(|| self.recalled.as_ref()?.get(id))
             .filter(|entry| entry.message.channel_id == channel)
     }
 
-    /// The oldest message still known: older ones may exist.
-    pub(super) fn oldest(&self) -> Option<MessageId> {
-        self.messages.keys().next().copied()
+    fn get_mut(&mut self, id: MessageId) -> Option<&mut Remembered> {
+        match self.messages.get_mut(&id) {
+            Some(entry) => Some(entry),
+            None => self.recalled.as_mut()?.get_mut(id),
+        }
+    }
+
+    /// Changes a message, if it is known.
+    fn change(&mut self, id: MessageId, change: impl FnOnce(&mut Remembered)) {
+        let is_recent = self.messages.contains_key(&id);
+        let Some(entry) = self.get_mut(id) else {
+            return;
+        };
+        let before = entry.bytes();
+        change(entry);
+        let after = entry.bytes();
+        if is_recent {
+            self.bytes = self.bytes - before + after;
+        }
     }
 
     /// Replaces a message by its edited form; its reactions stay.
     pub(super) fn replace(&mut self, message: Arc<Message>) {
-        if let Some(entry) = self.messages.get_mut(&message.id) {
-            let before = entry.bytes();
-            entry.message = message;
-            self.bytes = self.bytes - before + entry.bytes();
+        self.change(message.id, |entry| entry.message = message);
+    }
+
+    /// Notes a reaction.
+    pub(super) fn react(&mut self, id: MessageId, emoji: Emoji, user: UserId) {
+        self.change(id, |entry| entry.react(emoji, user));
+    }
+
+    /// Takes a reaction back.
+    pub(super) fn unreact(&mut self, id: MessageId, emoji: &Emoji, user: UserId) {
+        self.change(id, |entry| entry.unreact(emoji, user));
+    }
+
+    /// Drops a message that was deleted.
+    pub(super) fn remove(&mut self, id: MessageId) {
+        self.take(id);
+        if let Some(recalled) = &mut self.recalled {
+            recalled.remove(id);
         }
     }
 
-    /// Forgets a message.
-    pub(super) fn remove(&mut self, id: MessageId) {
-        let Some(entry) = self.messages.remove(&id) else {
-            return;
-        };
+    fn take(&mut self, id: MessageId) -> Option<Remembered> {
+        let entry = self.messages.remove(&id)?;
         self.bytes -= entry.bytes();
         let channel = entry.message.channel_id;
         if let Some(ids) = self.channels.get_mut(&channel) {
@@ -106,84 +130,201 @@ impl MessageMemory {
                 self.channels.remove(&channel);
             }
         }
+        Some(entry)
     }
 
-    /// Forgets all messages of a channel.
+    /// Drops all messages of a channel.
     pub(super) fn remove_channel(&mut self, channel: ChannelId) {
         for id in self.channels.remove(&channel).unwrap_or_default() {
             if let Some(entry) = self.messages.remove(&id) {
                 self.bytes -= entry.bytes();
             }
         }
-    }
-
-    /// Notes a reaction.
-    pub(super) fn react(&mut self, id: MessageId, emoji: Emoji, user: UserId) {
-        let Some(entry) = self.messages.get_mut(&id) else {
-            return;
-        };
-        let before = entry.bytes();
-        match entry
-            .reactions
-            .iter_mut()
-            .find(|reaction| is_same_emoji(&reaction.emoji, &emoji))
-        {
-            Some(reaction) => {
-                if let Err(place) = reaction.users.binary_search(&user) {
-                    reaction.users.insert(place, user);
-                }
-            }
-            None => entry.reactions.push(Reaction {
-                emoji,
-                users: vec![user],
-            }),
+        if let Some(recalled) = &mut self.recalled {
+            recalled.retain(|entry| entry.message.channel_id != channel);
         }
-        self.bytes = self.bytes - before + entry.bytes();
     }
 
-    /// Takes a reaction back.
-    pub(super) fn unreact(&mut self, id: MessageId, emoji: &Emoji, user: UserId) {
-        let Some(entry) = self.messages.get_mut(&id) else {
-            return;
-        };
-        let before = entry.bytes();
-        entry.reactions.retain_mut(|reaction| {
-            if is_same_emoji(&reaction.emoji, emoji)
-                && let Ok(place) = reaction.users.binary_search(&user)
-            {
-                reaction.users.remove(place);
-            }
-            !reaction.users.is_empty()
-        });
-        self.bytes = self.bytes - before + entry.bytes();
+    /// Drops all messages up to `through`, for good.
+    pub(super) fn trim(&mut self, through: MessageId) {
+        while let Some((&oldest, _)) = self.messages.first_key_value()
+            && oldest <= through
+        {
+            self.take(oldest);
+        }
+        if let Some(recalled) = &mut self.recalled {
+            recalled.retain(|entry| entry.message.id > through);
+        }
+        self.trimmed = self.trimmed.max(through);
     }
 
-    /// A page of a channel, newest first.
+    /// A page of a channel, newest first, of what is known.
     pub(super) fn page(&self, channel: ChannelId, page: Page, limit: usize) -> Vec<&Remembered> {
-        let Some(ids) = self.channels.get(&channel) else {
-            return Vec::new();
-        };
-        let mut found: Vec<MessageId> = match page {
-            Page::Latest => ids.iter().rev().take(limit).copied().collect(),
-            Page::Before(id) => ids.range(..id).rev().take(limit).copied().collect(),
-            Page::After(id) => newest_first(after(ids, id, limit)),
+        let mut found = match page {
+            Page::Latest => self.below(channel, HIGHEST, limit),
+            Page::Before(id) => {
+                before(id).map_or_else(Vec::new, |id| self.below(channel, id, limit))
+            }
+            Page::After(id) => self.above_newest_first(channel, id, limit),
             Page::Around(id) => {
-                let mut found = newest_first(after(ids, id, limit / 2));
-                let rest = limit - found.len();
-                found.extend(ids.range(..=id).rev().take(rest));
+                let mut found = self.above_newest_first(channel, id, limit / 2);
+                found.extend(self.below(channel, id, limit - found.len()));
                 found
             }
         };
         found.truncate(limit);
         found
             .iter()
-            .filter_map(|id| self.messages.get(id))
+            .filter_map(|id| self.get(channel, *id))
             .collect()
+    }
+
+    /// What has to be read so that a page is whole.
+    pub(super) fn missing(&self, channel: ChannelId, page: Page, limit: usize) -> Vec<Span> {
+        let missing: [Option<Span>; 2] = match page {
+            Page::Latest => [None, self.missing_below(channel, HIGHEST, limit)],
+            Page::Before(id) => {
+                let below = before(id).and_then(|id| self.missing_below(channel, id, limit));
+                [None, below]
+            }
+            Page::After(id) => [self.missing_above(channel, id, limit), None],
+            Page::Around(id) => {
+                let above = self.above(channel, id, limit / 2).len();
+                [
+                    self.missing_above(channel, id, limit / 2),
+                    self.missing_below(channel, id, limit - above),
+                ]
+            }
+        };
+        missing.into_iter().flatten().collect()
+    }
+
+    /// The highest ids up to `to`, falling.
+    fn below(&self, channel: ChannelId, to: MessageId, limit: usize) -> Vec<MessageId> {
+        let recent = self.channels.get(&channel).into_iter();
+        let recent = recent.flat_map(|ids| ids.range(..=to).rev()).copied();
+        let old = self.recalled.iter().flat_map(|r| r.ids(channel).rev());
+        let old = old.filter(|id| *id <= to);
+        recent.chain(old).take(limit).collect()
+    }
+
+    /// The lowest ids above `id`, rising.
+    fn above(&self, channel: ChannelId, id: MessageId, limit: usize) -> Vec<MessageId> {
+        let above = (std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded);
+        let recent = self.channels.get(&channel).into_iter();
+        let recent = recent.flat_map(|ids| ids.range(above)).copied();
+        let old = self.recalled.iter().flat_map(|r| r.ids(channel));
+        let old = old.filter(|old| *old > id);
+        old.chain(recent).take(limit).collect()
+    }
+
+    fn above_newest_first(
+        &self,
+        channel: ChannelId,
+        id: MessageId,
+        limit: usize,
+    ) -> Vec<MessageId> {
+        let mut found = self.above(channel, id, limit);
+        found.reverse();
+        found
+    }
+
+    fn missing_below(&self, channel: ChannelId, to: MessageId, limit: usize) -> Option<Span> {
+        let found = self.below(channel, to, limit);
+        let lowest = found.last().filter(|_| found.len() == limit);
+        let from = lowest.copied().unwrap_or(LOWEST);
+        (!self.knows(channel, from, to)).then(|| Span {
+            channel,
+            from: LOWEST,
+            to: to.min(self.base()),
+            newest_first: true,
+            limit,
+        })
+    }
+
+    fn missing_above(&self, channel: ChannelId, id: MessageId, limit: usize) -> Option<Span> {
+        if limit == 0 {
+            return None;
+        }
+        let from = MessageId::new(id.get().checked_add(1)?);
+        let found = self.above(channel, id, limit);
+        let highest = found.last().filter(|_| found.len() == limit);
+        let to = highest.copied().unwrap_or(HIGHEST);
+        (!self.knows(channel, from, to)).then(|| Span {
+            channel,
+            from,
+            to: self.base(),
+            newest_first: false,
+            limit,
+        })
+    }
+
+    /// What has to be read so that it is known whether there is such a message.
+    pub(super) fn missing_one(&self, channel: ChannelId, id: MessageId) -> Option<Span> {
+        (!self.knows(channel, id, id)).then(|| Span::one(channel, id))
+    }
+
+    /// Whether every message of a channel between two ids is known.
+    pub(super) fn knows(&self, channel: ChannelId, from: MessageId, to: MessageId) -> bool {
+        let from = from.get().max(self.trimmed.get() + 1);
+        let to = to.min(self.floor);
+        if to.get() < from {
+            return true;
+        }
+        let recalled = self.recalled.as_ref();
+        recalled.is_some_and(|recalled| recalled.known_down_from(channel, to) <= from)
+    }
+
+    /// Whether there may be messages up to `through`.
+    pub(super) fn has_any_through(&self, through: MessageId) -> bool {
+        let oldest = self.messages.keys().next();
+        through > self.trimmed
+            && (!self.is_whole() || oldest.is_some_and(|oldest| *oldest <= through))
+    }
+
+    /// Whether nothing that exists was forgotten.
+    pub(super) fn is_whole(&self) -> bool {
+        self.floor <= self.trimmed
+    }
+
+    fn base(&self) -> MessageId {
+        let recalled = self.recalled.as_ref();
+        recalled.map_or(self.floor, |recalled| recalled.base())
+    }
+
+    /// From now on what is forgotten is kept aside, while older messages are read.
+    pub(super) fn begin_recall(&mut self) {
+        self.recalled = Some(Box::new(Recalled::new(self.floor)));
+    }
+
+    /// Takes in what was read; `false` where too much was forgotten meanwhile.
+    pub(super) fn recall(&mut self, read: Recollection) -> bool {
+        let trimmed = self.trimmed;
+        let Some(recalled) = &mut self.recalled else {
+            return false;
+        };
+        recalled.fill(read, trimmed);
+        !recalled.is_overflown()
+    }
+
+    /// Forgets what was kept aside and read.
+    pub(super) fn end_recall(&mut self) {
+        self.recalled = None;
     }
 
     /// Every message, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Remembered> {
         self.messages.values()
+    }
+
+    /// The newest message that was forgotten; 0 where none was.
+    pub(super) const fn floor(&self) -> MessageId {
+        self.floor
+    }
+
+    /// The newest message that is gone for good; 0 where none is.
+    pub(super) const fn trimmed(&self) -> MessageId {
+        self.trimmed
     }
 
     /// How many messages are known.
@@ -197,12 +338,6 @@ impl MessageMemory {
     }
 }
 
-fn after(ids: &BTreeSet<MessageId>, id: MessageId, limit: usize) -> Vec<MessageId> {
-    let above = (std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded);
-    ids.range(above).take(limit).copied().collect()
-}
-
-fn newest_first(mut ids: Vec<MessageId>) -> Vec<MessageId> {
-    ids.reverse();
-    ids
+fn before(id: MessageId) -> Option<MessageId> {
+    id.get().checked_sub(1).map(MessageId::new)
 }

@@ -5,12 +5,11 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use super::limits::CoreSettings;
 use super::{Batch, Output, Ticket};
 use crate::fanout::Item;
 use crate::guild::command::{Outcome, Reply};
+use crate::journal::NewRecord;
 use crate::protocol::{ApiError, Position};
 
 /// Outputs that an idle guild has room for without asking for memory again.
@@ -26,7 +25,7 @@ pub(super) struct Outbox {
     /// Bytes of the append in flight.
     in_flight_bytes: usize,
     /// Records after the append in flight.
-    pending: VecDeque<Bytes>,
+    pending: VecDeque<NewRecord>,
     pending_bytes: usize,
     /// Outputs by rising position that they wait for.
     waiting: VecDeque<(Position, Output)>,
@@ -49,8 +48,8 @@ impl Outbox {
     }
 
     /// Queues a record for the journal.
-    pub(super) fn record(&mut self, record: Bytes) {
-        self.pending_bytes += record.len();
+    pub(super) fn record(&mut self, record: NewRecord) {
+        self.pending_bytes += record.bytes.len();
         self.pending.push_back(record);
     }
 
@@ -117,13 +116,13 @@ impl Outbox {
             .iter()
             .take(limits.max_batch_records)
             .take_while(|record| {
-                bytes += record.len();
+                bytes += record.bytes.len();
                 bytes <= limits.max_batch_bytes
             })
             .count()
             .max(1);
-        let records: Vec<Bytes> = self.pending.drain(..count).collect();
-        self.in_flight_bytes = records.iter().map(Bytes::len).sum();
+        let records: Vec<NewRecord> = self.pending.drain(..count).collect();
+        self.in_flight_bytes = records.iter().map(|record| record.bytes.len()).sum();
         self.pending_bytes -= self.in_flight_bytes;
         self.in_flight = Some(self.acknowledged + count as Position);
         Some(Batch {

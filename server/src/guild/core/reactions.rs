@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::memory::{Remembered, is_same_emoji};
+use super::remembered::{Remembered, is_same_emoji};
 use super::rights::{Rights, allow_if};
 use super::{GuildCore, Moment, Output, render};
 use crate::guild::command::{Caller, Outcome, Reply};

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::json;
 use crate::guild::event::Event;
+use crate::journal::About;
 use crate::protocol::objects::{Message, Nonce};
 
 /// The version that is written.
@@ -59,6 +60,11 @@ pub fn decode(record: &[u8]) -> Result<Event, RecordError> {
         return Err(RecordError::Version(v));
     }
     Ok(serde_json::from_slice::<Whole>(record)?.e)
+}
+
+/// The messages that a record is about; nothing where it cannot be read.
+pub fn about(record: &[u8]) -> Option<About> {
+    decode(record).ok()?.about()
 }
 
 /// The bytes of a record of [`Event::MessageCreated`] whose message and member are JSON already: the

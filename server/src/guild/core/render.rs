@@ -70,6 +70,7 @@ impl Scope {
 pub fn items(scope: Scope, position: Position, event: &Event) -> Items {
     match event {
         Event::Claimed { .. }
+        | Event::HistoryTrimmed { .. }
         | Event::GuildCreated { .. }
         | Event::ChannelCreated(_)
         | Event::ChannelDeleted(_) => Items::new(),

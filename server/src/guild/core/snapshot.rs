@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::json;
 use super::limits::CoreSettings;
-use super::memory::{MessageMemory, Remembered};
+use super::memory::MessageMemory;
 use super::nonces::{Nonces, Used};
+use super::remembered::Remembered;
+use super::retention::Milestones;
 use super::slow_mode::{SlowMode, SlowModeImage};
 use super::state::{Guild, Life, State};
 use super::table::Tables;
@@ -60,6 +62,10 @@ struct GuildImage<'s> {
     members: Vec<&'s Member>,
     last_message_id: u64,
     messages: Vec<&'s Remembered>,
+    /// The newest message that memory has forgotten, and the newest one that is gone; 0 where none is.
+    forgotten: u64,
+    trimmed: u64,
+    milestones: &'s Milestones,
     nonces: Vec<&'s Used>,
     slow_mode: SlowModeImage,
 }
@@ -97,6 +103,12 @@ struct ReadGuild {
     members: Vec<Arc<Member>>,
     last_message_id: u64,
     messages: Vec<Remembered>,
+    /// Not in snapshots that were written before history went beyond memory.
+    forgotten: Option<u64>,
+    #[serde(default)]
+    trimmed: u64,
+    #[serde(default)]
+    milestones: Milestones,
     nonces: Vec<Used>,
     slow_mode: SlowModeImage,
 }
@@ -114,6 +126,9 @@ impl State {
                 members: guild.members.values().map(|member| &**member).collect(),
                 last_message_id: guild.last_message_id.get(),
                 messages: guild.memory.iter().collect(),
+                forgotten: guild.memory.floor().get(),
+                trimmed: guild.memory.trimmed().get(),
+                milestones: &guild.milestones,
                 nonces: guild.nonces.iter().collect(),
                 slow_mode: guild.slow_mode.image(),
             }),
@@ -162,6 +177,11 @@ impl From<ReadGuild> for Guild {
         for used in read.nonces {
             nonces.remember(used, &unlimited);
         }
+        // Anything older than what is there may have been forgotten.
+        let forgotten = read.forgotten.unwrap_or_else(|| {
+            let oldest = read.messages.iter().map(|entry| entry.message.id).min();
+            oldest.map_or(read.last_message_id, |oldest| oldest.get() - 1)
+        });
         let mut guild = Self {
             settings: read.settings,
             direct: read.direct,
@@ -169,7 +189,8 @@ impl From<ReadGuild> for Guild {
             channels: read.channels.into_iter().map(|c| (c.id, c)).collect(),
             members: read.members.into_iter().map(|m| (m.user.id, m)).collect(),
             last_message_id: MessageId::new(read.last_message_id),
-            memory: MessageMemory::default(),
+            memory: MessageMemory::after(MessageId::new(forgotten), MessageId::new(read.trimmed)),
+            milestones: read.milestones,
             nonces,
             slow_mode: SlowMode::from_image(read.slow_mode),
             tables: Tables::default(),

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::limits::CoreSettings;
-use super::memory::{MessageMemory, Remembered};
+use super::memory::MessageMemory;
 use super::nonces::{NonceKey, Nonces, Used};
+use super::remembered::Remembered;
+use super::retention::Milestones;
 use super::slow_mode::SlowMode;
 use super::table::Tables;
 use crate::guild::event::Event;
@@ -47,6 +49,7 @@ pub(super) struct Guild {
     /// The highest message id given so far.
     pub(super) last_message_id: MessageId,
     pub(super) memory: MessageMemory,
+    pub(super) milestones: Milestones,
     pub(super) nonces: Nonces,
     pub(super) slow_mode: SlowMode,
     /// What is derived from the rest for sessions and hubs; made when asked for.
@@ -104,6 +107,7 @@ impl State {
                     members: members.into_iter().map(|m| (m.user.id, m)).collect(),
                     last_message_id: MessageId::new(0),
                     memory: MessageMemory::default(),
+                    milestones: Milestones::default(),
                     nonces: Nonces::default(),
                     slow_mode: SlowMode::default(),
                     tables: Tables::default(),
@@ -149,6 +153,10 @@ impl Guild {
                     self.memory.remove(id);
                 }
             }
+            Event::HistoryTrimmed { through } => {
+                self.memory.trim(through);
+                self.milestones.trim(through);
+            }
             Event::ReactionAdded {
                 message_id,
                 member,
@@ -186,6 +194,7 @@ impl Guild {
         let at_ms = message.timestamp.unix_ms();
         let (author, channel_id) = (message.author.id, message.channel_id);
         self.last_message_id = self.last_message_id.max(message.id);
+        self.milestones.note(message.id);
         if let Some(channel) = self.channels.get_mut(&channel_id) {
             channel.last_message_id = Some(message.id);
             if channel.rate_limit_per_user > 0 && !message.author.bot {
@@ -205,11 +214,7 @@ impl Guild {
             };
             self.nonces.remember(used, limits);
         }
-        let entry = Remembered {
-            message,
-            reactions: Vec::new(),
-        };
-        self.memory.insert(entry, limits);
+        self.memory.insert(Remembered::new(message), limits);
     }
 
     fn put_channel(&mut self, mut channel: Channel) {

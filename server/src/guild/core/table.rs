@@ -36,6 +36,7 @@ impl Tables {
             | Event::MessageEdited { .. }
             | Event::MessageDeleted { .. }
             | Event::MessagesDeleted { .. }
+            | Event::HistoryTrimmed { .. }
             | Event::ReactionAdded { .. }
             | Event::ReactionRemoved { .. } => {}
             Event::MessageCreated { .. } => self.has_new_messages = true,

@@ -8,7 +8,7 @@ use super::*;
 const GUILDS: u64 = 5;
 const ROUNDS: u64 = 40;
 
-fn text(guild: u64, position: u64) -> Bytes {
+fn text(guild: u64, position: u64) -> NewRecord {
     record(&format!("guild {guild} record {position}"))
 }
 
@@ -35,7 +35,7 @@ async fn count_whole(store: &Store) -> u64 {
         let entries = journal.read(id, 0, usize::MAX).await.unwrap();
         for (index, entry) in entries.iter().enumerate() {
             assert_eq!(entry.position, index as u64 + 1);
-            assert_eq!(entry.record, text(guild, entry.position));
+            assert_eq!(entry.record, text(guild, entry.position).bytes);
         }
         let last = entries.len() as u64;
         assert_eq!(journal.last_position(id).await, Ok(last));

@@ -202,7 +202,7 @@ fn a_claim_is_a_record_of_its_own() {
     });
     let batch = world.core.next_batch().unwrap();
     assert_eq!(
-        &batch.records[0][..],
+        &batch.records[0].bytes[..],
         br#"{"v":1,"e":{"Claimed":{"node":"node-a"}}}"#
     );
     world.core.appended(batch.expected + 1);

@@ -1,5 +1,6 @@
 //! Random lives of a guild, against the invariants.
 
+mod history;
 mod life;
 mod steps;
 

@@ -116,7 +116,8 @@ impl World {
         let mut outputs: Vec<Output> = self.core.outputs().collect();
         while let Some(batch) = self.core.next_batch() {
             assert_eq!(batch.expected, self.journal.len() as u64);
-            self.journal.extend(batch.records);
+            self.journal
+                .extend(batch.records.into_iter().map(|record| record.bytes));
             self.core.appended(self.journal.len() as u64);
             outputs.extend(self.core.outputs());
         }

@@ -167,11 +167,13 @@ impl Life {
             return;
         };
         for entry in &batch.records {
-            let event = record::decode(entry).expect("readable");
-            assert_eq!(record::encode(&event), *entry, "one form");
+            let event = record::decode(&entry.bytes).expect("readable");
+            assert_eq!(record::encode(&event), entry.bytes, "one form");
+            assert_eq!(record::about(&entry.bytes), entry.about);
             self.note(event);
         }
-        self.journal.extend(batch.records);
+        let records = batch.records.into_iter().map(|record| record.bytes);
+        self.journal.extend(records);
         self.core.appended(self.journal.len() as Position);
     }
 
