@@ -20,6 +20,7 @@ pub mod raw;
 pub mod rest;
 pub mod server;
 pub mod session;
+pub mod small_disk;
 pub mod world;
 
 pub use account::Account;
@@ -32,6 +33,7 @@ pub use raw::RawSocket;
 pub use rest::{Answer, Rest};
 pub use server::{Server, Setup};
 pub use session::{Cut, Session};
+pub use small_disk::SmallDisk;
 pub use world::World;
 
 /// Every intent that the server knows, and some that it does not.

@@ -37,6 +37,8 @@ pub struct Setup {
     strict: bool,
     faults: bool,
     port: u16,
+    prefix: Vec<String>,
+    folder: Option<PathBuf>,
 }
 
 impl Setup {
@@ -70,6 +72,22 @@ impl Setup {
     #[must_use]
     pub fn data_of(mut self, server: &Server) -> Self {
         self.data = Some(Arc::clone(&server.data));
+        self
+    }
+
+    /// Uses this directory, which has the data in its folder `data`.
+    #[must_use]
+    pub fn data(mut self, directory: TempDir) -> Self {
+        self.data = Some(Arc::new(directory));
+        self
+    }
+
+    /// Starts the server through a command that runs the rest of its arguments, with its data in
+    /// `folder`, which may exist for that command only.
+    #[must_use]
+    pub fn through(mut self, prefix: Vec<String>, folder: PathBuf) -> Self {
+        self.prefix = prefix;
+        self.folder = Some(folder);
         self
     }
 
@@ -143,7 +161,7 @@ impl Server {
         } else {
             binary::path()
         };
-        let mut command = guildhall(&binary, data.path());
+        let mut command = guildhall(&binary, data.path(), &setup.prefix);
         command.args(["dev", "--json", "--admin-port=0", "--workers=2"]);
         command.arg(format!("--port={}", setup.port));
         let generous = if setup.strict {
@@ -161,7 +179,7 @@ impl Server {
         let began = Instant::now();
         let mut child = command
             .arg("--data")
-            .arg(data.path().join("data"))
+            .arg(setup.folder.unwrap_or_else(|| data.path().join("data")))
             .stdout(Stdio::piped())
             .stderr(log_file)
             .spawn()
@@ -286,16 +304,24 @@ impl Drop for Server {
 
 /// Runs a command of the server's binary to its end, in an empty environment and this directory.
 pub fn run(directory: &Path, args: &[&str]) -> Output {
-    guildhall(&binary::path(), directory)
+    guildhall(&binary::path(), directory, &[])
         .args(args)
         .stdin(Stdio::null())
         .output()
         .expect("the server's binary runs")
 }
 
-/// A binary of the server, away from settings of whoever runs the tests.
-fn guildhall(binary: &Path, directory: &Path) -> Command {
-    let mut command = Command::new(binary);
+/// A binary of the server, run through a command if there is one, away from settings of whoever runs the
+/// tests.
+fn guildhall(binary: &Path, directory: &Path, prefix: &[String]) -> Command {
+    let mut command = match prefix {
+        [] => Command::new(binary),
+        [program, rest @ ..] => {
+            let mut command = Command::new(program);
+            command.args(rest).arg(binary);
+            command
+        }
+    };
     command.current_dir(directory).env_clear();
     for kept in ["PATH", "HOME", "RUST_BACKTRACE"] {
         if let Some(value) = std::env::var_os(kept) {
