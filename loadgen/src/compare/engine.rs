@@ -160,13 +160,11 @@ impl Engine {
         let events = self.poll.len();
         for position in 0..events {
             let event = self.poll.event(position);
-            if let Some(index) = event.wire {
-                if event.readable {
-                    self.read(index)?;
-                }
-                if event.writable {
-                    self.wires[index].flush()?;
-                }
+            if event.readable {
+                self.read(event.wire)?;
+            }
+            if event.writable {
+                self.wires[event.wire].flush()?;
             }
             if position % CHUNK == CHUNK - 1 {
                 self.send_due()?;

@@ -85,6 +85,8 @@ pub struct Sample {
     pub late: u64,
     /// The generator's thread.
     pub generator: Thread,
+    /// CPU microseconds of the generator for each delivery.
+    pub generator_us_per_delivery: f64,
 }
 
 /// What identifies a run.
@@ -164,6 +166,7 @@ impl Sample {
             rss: memory.after,
             late: outcome.late,
             generator,
+            generator_us_per_delivery: ratio(own.ran as f64 / 1_000.0, delivered),
         }
     }
 

@@ -69,6 +69,10 @@ pub struct Row {
     pub sleeps_per_1000: Spread,
     /// Bytes on the wire for each delivery.
     pub wire_bytes: Spread,
+    /// Deliveries for each read of the generator's: about as many as the server puts into one write.
+    pub per_read: Spread,
+    /// CPU microseconds of the generator for each delivery.
+    pub generator_us_per_delivery: Spread,
     /// CPU per delivery as a multiple of the base's at the same rate; none without the base.
     pub cpu_ratio: Option<f64>,
     /// Whether the generator was the limit in any run.
@@ -140,6 +144,8 @@ fn row(samples: &[&Sample]) -> Row {
         rss_per_connection: of(|sample| sample.rss_per_connection),
         sleeps_per_1000: of(|sample| sample.sleeps_per_1000),
         wire_bytes: of(|sample| sample.wire_bytes),
+        per_read: of(|sample| sample.per_read),
+        generator_us_per_delivery: of(|sample| sample.generator_us_per_delivery),
         cpu_ratio: None,
         generator_limited: samples.iter().any(|sample| sample.is_generator_limited()),
         reasons,
@@ -183,6 +189,7 @@ mod tests {
                 starved: 0.0,
                 lag_p99_ms: None,
             },
+            generator_us_per_delivery: 0.5,
         }
     }
 

@@ -82,23 +82,24 @@ pub(super) fn write(out: &mut String, report: &Report) -> Result {
 fn rows(out: &mut String, report: &Report) -> Result {
     writeln!(
         out,
-        "\n| messages/s | server | CPU µs per delivery | × {} | deliveries/s | p50 ms | p99 ms | p99.9 ms | max ms | cores | RSS per connection, KB | runs |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|",
+        "\n| messages/s | server | CPU µs per delivery | × {} | deliveries/s | per read | p50 ms | p99 ms | p99.9 ms | max ms | cores | RSS per connection, KB | runs |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|",
         report.settings.base
     )?;
     for row in &report.rows {
         writeln!(
             out,
-            "| {} | {} | {} | {} | {:.0} | {:.1} | {} | {:.1} | {:.1} | {:.2} | {:.1} | {} |",
+            "| {} | {} | {} | {} | {:.0} | {:.1} | {} | {} | {} | {} | {:.2} | {:.1} | {} |",
             row.rate,
             row.peer,
             spread(row.cpu_us_per_delivery, 2),
             times(row.cpu_ratio),
             row.deliveries_per_s.median,
-            row.p50_ms.median,
-            spread(row.p99_ms, 1),
-            row.p999_ms.median,
-            row.max_ms.median,
+            row.per_read.median,
+            millis(row.p50_ms, false),
+            millis(row.p99_ms, true),
+            millis(row.p999_ms, false),
+            millis(row.max_ms, false),
             row.cores.median,
             row.rss_per_connection.median / 1_024.0,
             runs(row),
@@ -147,6 +148,17 @@ fn spread(spread: Spread, digits: usize) -> String {
             "{:.digits$} ({:.digits$}–{:.digits$})",
             spread.median, spread.min, spread.max
         )
+    }
+}
+
+/// Milliseconds; nothing was measured where they are zero.
+fn millis(value: Spread, with_range: bool) -> String {
+    if value.max <= 0.0 {
+        "-".to_owned()
+    } else if with_range {
+        spread(value, 1)
+    } else {
+        format!("{:.1}", value.median)
     }
 }
 
