@@ -2,6 +2,8 @@
 
 mod demo;
 mod listener;
+mod sessions;
+mod settings;
 mod storage;
 mod views;
 
@@ -20,14 +22,12 @@ use storage::Storage;
 
 use crate::admin;
 use crate::api;
-use crate::auth::rate_limit::{Quota, UpgradeGate, UpgradeSettings};
+use crate::auth::rate_limit::UpgradeGate;
 use crate::auth::tokens::TokenSigner;
 use crate::config::{Config, PublicUrl};
 use crate::counters::Counters;
 use crate::fanout::mail::HubLinks;
-use crate::fanout::outbox::OutboxBounds;
-use crate::guild::actor::{GuildSettings, GuildTools, RetentionSettings};
-use crate::guild::core::{CoreSettings, Retention};
+use crate::guild::actor::GuildTools;
 use crate::guild::executors::Executors;
 use crate::guild::registry::Registry;
 use crate::guild::router::Router;
@@ -37,19 +37,11 @@ use crate::placement::{Member, Overrides, Placement, PlacementHandle, Ring, Ring
 use crate::protocol::ids::SnowflakeSource;
 use crate::protocol::{GuildId, UserId};
 use crate::session::checkpoint;
-use crate::session::core::Patience;
 use crate::session::links::{HubMail, WorkerLinks};
 use crate::session::parked::Parked;
-use crate::session::settings::GatewaySettings;
 use crate::session::shared::SessionShared;
-use crate::session::trail::{self, TrailDir};
-use crate::supervision::budget::BudgetSettings;
 use crate::supervision::mail::MailBounds;
 
-/// How long a socket may take nothing of what is written to it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a client may take to answer a close frame.
-const CLOSING_MS: u64 = 5_000;
 /// How long a hub may take to hand over its sessions at a stop.
 const HANDOVER: Duration = Duration::from_secs(10);
 /// How long open REST requests may take at a stop, in seconds.
@@ -156,15 +148,15 @@ impl App {
         // Nearly last, so that a start that fails leaves the sessions to the next one.
         let parked = checkpoint::take(&dir).map_err(|error| data_error(&dir, &error))?;
         tracing::info!(count = parked.len(), "sessions of the last run");
-        let trails = trails_of(&storage, &dir, &links, parked.is_empty())?;
+        let trails = sessions::trails_of(&storage, &dir, &links, parked.is_empty())?;
         links.parked.fill(parked);
         let shared = SessionShared {
             router: router.clone(),
             directory: Arc::clone(&storage.directory),
             tokens: Arc::new(tokens.clone()),
             links,
-            settings: Arc::new(gateway_settings(&config, &public)),
-            gate: Arc::new(UpgradeGate::new(upgrade_settings(&config))),
+            settings: Arc::new(settings::gateway_settings(&config, &public)),
+            gate: Arc::new(UpgradeGate::new(settings::upgrade_settings(&config))),
             trails,
             counters,
         };
@@ -229,7 +221,7 @@ impl App {
         let context = Arc::new(api::Context::new(
             rooms,
             &self.public.gateway(),
-            api_settings(&self.config),
+            settings::api_settings(&self.config),
         ));
         let main = listener::main(
             self.main,
@@ -273,7 +265,7 @@ impl App {
         let watchdog = watchdog::start(self.registry.clone(), lines, limit);
         let watchdog = watchdog.map_err(|error| StartError::Watchdog(error.to_string()))?;
         if let Some(trails) = &self.shared.trails {
-            forget_former_runs(Arc::clone(trails), self.shared.settings.resume_window);
+            sessions::forget_former_runs(Arc::clone(trails), self.shared.settings.resume_window);
         }
         self.phase.set(admin::NodeState::Ready);
         stop.await;
@@ -286,7 +278,7 @@ impl App {
         self.registry.executors().stop();
         if self.storage.is_kept() {
             // While no other process can have the directory.
-            keep_sessions(
+            sessions::keep_sessions(
                 &self.config.store.dir,
                 &sessions,
                 self.shared.trails.as_deref(),
@@ -295,42 +287,6 @@ impl App {
         self.storage.close();
         Ok(())
     }
-}
-
-/// Begins to note what sessions are handed, and takes those of a run that was killed; not so after a clean
-/// stop, which has kept them whole.
-fn trails_of(
-    storage: &Storage,
-    dir: &Path,
-    links: &WorkerLinks,
-    was_killed: bool,
-) -> Result<Option<Arc<TrailDir>>, StartError> {
-    if !storage.is_kept() {
-        return Ok(None);
-    }
-    let open = || {
-        if !was_killed {
-            trail::dir::clear(dir)?;
-        }
-        TrailDir::open(dir)
-    };
-    let Some((trails, found)) = open().map_err(|error| data_error(dir, &error))? else {
-        tracing::warn!("this system does not name its boot: no session is resumed after a crash");
-        return Ok(None);
-    };
-    tracing::info!(count = found.len(), "sessions of a run that was killed");
-    links.parked.fill_found(found);
-    Ok(Some(trails))
-}
-
-/// Removes what was noted in earlier runs once no session of theirs can come back.
-fn forget_former_runs(trails: Arc<TrailDir>, window: Duration) {
-    #[allow(clippy::disallowed_methods)] // ends with the node, or with the window
-    actix_rt::spawn(async move {
-        tokio::time::sleep(window).await;
-        // What fails is logged there; a panic would be too.
-        let _ = actix_rt::task::spawn_blocking(move || trails.forget_former_runs()).await;
-    });
 }
 
 /// Asks every client to resume elsewhere, waits a little, closes what is left, takes the sessions,
@@ -363,20 +319,6 @@ async fn drain(
     let sessions = shared.links.checkpoint(HANDOVER).await;
     main.stop(true).await;
     sessions
-}
-
-/// Writes the sessions that can be resumed; what they have seen was kept before they saw it. Without
-/// the file their clients start anew.
-fn keep_sessions(dir: &Path, sessions: &[Parked], trails: Option<&TrailDir>) {
-    match checkpoint::save(dir, sessions) {
-        Ok(left_out) => {
-            tracing::info!(count = sessions.len() - left_out, left_out, "sessions kept");
-            if let Some(trails) = trails {
-                trails.clear();
-            }
-        }
-        Err(error) => tracing::error!(%error, "no session is kept"),
-    }
 }
 
 /// Tells live sessions of new memberships.
@@ -459,88 +401,13 @@ fn registry_of(
         hubs: hubs.clone(),
         node: config.node.name.as_str().into(),
         counters: Arc::clone(counters),
-        settings: Arc::new(guild_settings(config)),
+        settings: Arc::new(settings::guild_settings(config)),
     };
     let bounds = MailBounds {
         count: config.guild.mailbox_max_requests,
         bytes: config.guild.mailbox_max_bytes,
     };
     Registry::new(Executors::start(config.node.executors), tools, bounds)
-}
-
-fn guild_settings(config: &Config) -> GuildSettings {
-    let guild = &config.guild;
-    GuildSettings {
-        core: CoreSettings {
-            max_messages: guild.recent_max_messages,
-            max_message_bytes: guild.recent_max_bytes,
-            ..CoreSettings::default()
-        },
-        budget: BudgetSettings {
-            restarts: guild.restarts_max,
-            window: Duration::from_secs(guild.restarts_window_s),
-        },
-        passivate_after: Duration::from_secs(guild.passivate_after_s),
-        retention: RetentionSettings {
-            keep: Retention {
-                max_age_ms: (guild.retention_days > 0)
-                    .then(|| guild.retention_days * 24 * 3_600 * 1_000),
-                max_messages: (guild.retention_messages > 0).then_some(guild.retention_messages),
-            },
-            ..RetentionSettings::default()
-        },
-        ..GuildSettings::default()
-    }
-}
-
-fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySettings {
-    let gateway = &config.gateway;
-    GatewaySettings {
-        url: public.gateway(),
-        heartbeat_interval_ms: gateway.heartbeat_interval_ms,
-        patience: Patience {
-            heartbeat_ms: 2 * gateway.heartbeat_interval_ms,
-            identify_ms: gateway.identify_timeout_s * 1_000,
-            silent_ms: gateway.silent_timeout_s * 1_000,
-            closing_ms: CLOSING_MS,
-        },
-        resume_window: Duration::from_secs(gateway.resume_window_s),
-        outbox: OutboxBounds {
-            pending_count: gateway.lane_max_frames,
-            pending_bytes: gateway.lane_max_bytes,
-            total_count: gateway.lane_max_frames + gateway.replay_max_events,
-            total_bytes: gateway.lane_max_bytes + gateway.replay_max_bytes,
-        },
-        trail_max_bytes: gateway.trail_max_bytes,
-        max_connections: gateway.max_sessions.div_ceil(config.node.workers),
-        write_timeout: WRITE_TIMEOUT,
-    }
-}
-
-fn upgrade_settings(config: &Config) -> UpgradeSettings {
-    let limits = &config.limits;
-    let rate = limits.upgrades_per_address_per_second;
-    let period = Duration::from_secs_f64(f64::from(limits.upgrades_burst) / f64::from(rate));
-    let default = UpgradeSettings::default();
-    UpgradeSettings {
-        quota: Quota::new(limits.upgrades_burst, period).unwrap_or(default.quota),
-        longest: Duration::from_millis(limits.upgrade_hold_max_ms),
-        max_held: limits.upgrades_held_max,
-        ..default
-    }
-}
-
-fn api_settings(config: &Config) -> api::Settings {
-    let default = api::Settings::default();
-    api::Settings {
-        max_body: config.limits.body_max_bytes,
-        create_message: Quota::per_second(config.limits.messages_per_second),
-        rest_limits: crate::auth::rate_limit::RestSettings {
-            global: Quota::per_second(config.limits.rest_per_second),
-            ..default.rest_limits
-        },
-        ..default
-    }
 }
 
 /// How long REST connections may take to end at a stop, once their requests are answered.

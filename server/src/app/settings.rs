@@ -1,0 +1,92 @@
+//! What each room is told of the settings.
+
+use std::time::Duration;
+
+use crate::api;
+use crate::auth::rate_limit::{Quota, RestSettings, UpgradeSettings};
+use crate::config::{Config, PublicUrl};
+use crate::fanout::outbox::OutboxBounds;
+use crate::guild::actor::{GuildSettings, RetentionSettings};
+use crate::guild::core::{CoreSettings, Retention};
+use crate::session::core::Patience;
+use crate::session::settings::GatewaySettings;
+use crate::supervision::budget::BudgetSettings;
+
+/// How long a socket may take nothing of what is written to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client may take to answer a close frame.
+const CLOSING_MS: u64 = 5_000;
+pub(super) fn guild_settings(config: &Config) -> GuildSettings {
+    let guild = &config.guild;
+    GuildSettings {
+        core: CoreSettings {
+            max_messages: guild.recent_max_messages,
+            max_message_bytes: guild.recent_max_bytes,
+            ..CoreSettings::default()
+        },
+        budget: BudgetSettings {
+            restarts: guild.restarts_max,
+            window: Duration::from_secs(guild.restarts_window_s),
+        },
+        passivate_after: Duration::from_secs(guild.passivate_after_s),
+        retention: RetentionSettings {
+            keep: Retention {
+                max_age_ms: (guild.retention_days > 0)
+                    .then(|| guild.retention_days * 24 * 3_600 * 1_000),
+                max_messages: (guild.retention_messages > 0).then_some(guild.retention_messages),
+            },
+            ..RetentionSettings::default()
+        },
+        ..GuildSettings::default()
+    }
+}
+
+pub(super) fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySettings {
+    let gateway = &config.gateway;
+    GatewaySettings {
+        url: public.gateway(),
+        heartbeat_interval_ms: gateway.heartbeat_interval_ms,
+        patience: Patience {
+            heartbeat_ms: 2 * gateway.heartbeat_interval_ms,
+            identify_ms: gateway.identify_timeout_s * 1_000,
+            silent_ms: gateway.silent_timeout_s * 1_000,
+            closing_ms: CLOSING_MS,
+        },
+        resume_window: Duration::from_secs(gateway.resume_window_s),
+        outbox: OutboxBounds {
+            pending_count: gateway.lane_max_frames,
+            pending_bytes: gateway.lane_max_bytes,
+            total_count: gateway.lane_max_frames + gateway.replay_max_events,
+            total_bytes: gateway.lane_max_bytes + gateway.replay_max_bytes,
+        },
+        trail_max_bytes: gateway.trail_max_bytes,
+        max_connections: gateway.max_sessions.div_ceil(config.node.workers),
+        write_timeout: WRITE_TIMEOUT,
+    }
+}
+
+pub(super) fn upgrade_settings(config: &Config) -> UpgradeSettings {
+    let limits = &config.limits;
+    let rate = limits.upgrades_per_address_per_second;
+    let period = Duration::from_secs_f64(f64::from(limits.upgrades_burst) / f64::from(rate));
+    let default = UpgradeSettings::default();
+    UpgradeSettings {
+        quota: Quota::new(limits.upgrades_burst, period).unwrap_or(default.quota),
+        longest: Duration::from_millis(limits.upgrade_hold_max_ms),
+        max_held: limits.upgrades_held_max,
+        ..default
+    }
+}
+
+pub(super) fn api_settings(config: &Config) -> api::Settings {
+    let default = api::Settings::default();
+    api::Settings {
+        max_body: config.limits.body_max_bytes,
+        create_message: Quota::per_second(config.limits.messages_per_second),
+        rest_limits: RestSettings {
+            global: Quota::per_second(config.limits.rest_per_second),
+            ..default.rest_limits
+        },
+        ..default
+    }
+}
