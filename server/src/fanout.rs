@@ -7,6 +7,7 @@ pub mod item;
 pub mod lane;
 pub mod mail;
 pub mod outbox;
+pub mod pace;
 pub mod room;
 pub mod view;
 pub mod visibility;

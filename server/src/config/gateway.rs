@@ -23,6 +23,8 @@ pub const DEFAULT_REPLAY_MAX_BYTES: usize = 1 << 20;
 pub const DEFAULT_REPLAY_MAX_EVENTS: usize = 4096;
 /// `gateway.reconnect_grace_ms`.
 pub const DEFAULT_RECONNECT_GRACE_MS: u64 = 1_000;
+/// `gateway.pace_max_ms`.
+pub const DEFAULT_PACE_MAX_MS: u64 = 45;
 /// `gateway.trail_max_bytes`.
 pub const DEFAULT_TRAIL_MAX_BYTES: u64 = 8 << 20;
 
@@ -50,6 +52,9 @@ section! {
         replay_max_bytes: usize = DEFAULT_REPLAY_MAX_BYTES, Bytes, within(0..=1 << 30);
         /// Most events that a session keeps for a Resume.
         replay_max_events: usize = DEFAULT_REPLAY_MAX_EVENTS, Count, within(0..=1 << 24);
+        /// How long a thread under load may hold an event back, so that several go to a connection in one
+        /// write. A thread with little to do holds nothing back; 0 turns it off.
+        pace_max_ms: u64 = DEFAULT_PACE_MAX_MS, Milliseconds, within(0..=1_000);
         /// Bytes of what a worker's sessions were handed after which it is noted in another file, with an
         /// image of each session. Two files are kept, for Resumes after a crash.
         trail_max_bytes: u64 = DEFAULT_TRAIL_MAX_BYTES, Bytes, within(16_384..=1 << 29);

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Duration;
 
 use actix_rt::net::TcpStream;
 
@@ -27,6 +28,10 @@ pub struct Connection {
     pub session: Option<usize>,
     /// Wakes the socket's task: to write on when the socket takes more, or to end.
     pub waker: Option<Waker>,
+    /// When its session's events were written last, on the worker's clock.
+    pub written_at: Duration,
+    /// Whether it waits for the next round of writes.
+    pub held: bool,
     /// Since when the socket takes nothing, in milliseconds of the worker's clock.
     pub blocked_since_ms: Option<u64>,
     /// The socket failed or is to be dropped: its task ends.

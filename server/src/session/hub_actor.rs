@@ -1,5 +1,6 @@
 //! The hub actor: a worker's mailbox.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Supervised};
 
 use super::links::HubMail;
 use super::shared::SessionShared;
+use super::worker::pacing::keep_pace;
 use super::worker::{Worker, WorkerCell};
 use crate::supervision::guarded;
 use crate::supervision::lifeline::{BEAT, Lifeline};
@@ -33,6 +35,9 @@ impl HubActor {
     pub fn start_here(shared: &SessionShared) -> WorkerCell {
         let hub = shared.links.next_hub();
         let worker = Worker::new(hub, shared.clone());
+        let bell = worker.borrow().bell();
+        #[allow(clippy::disallowed_methods)] // one per worker, ends with it
+        actix_rt::spawn(keep_pace(Rc::downgrade(&worker), bell));
         let line = Lifeline::new(format!("session worker {}", hub.0));
         let actor = Self {
             worker: worker.clone(),

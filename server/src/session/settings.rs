@@ -18,6 +18,8 @@ pub struct GatewaySettings {
     pub resume_window: Duration,
     /// How much a session may hold.
     pub outbox: OutboxBounds,
+    /// How long an event may be held back to share a write with others.
+    pub pace_max: Duration,
     /// Bytes after which a worker's trail goes on in another file.
     pub trail_max_bytes: u64,
     /// Sessions and unidentified connections of one worker.

@@ -9,6 +9,7 @@ mod identify;
 mod inbound;
 mod members;
 mod news;
+pub mod pacing;
 mod rejoin;
 mod resume;
 mod tick;
@@ -18,12 +19,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_rt::net::TcpStream;
 use bytes::Bytes;
 use slab::Slab;
 use smallvec::SmallVec;
+
+use pacing::Held;
 
 use super::connection::Connection;
 use super::core::ConnectionCore;
@@ -68,6 +71,8 @@ pub struct Worker {
     /// Guilds that are to take this hub back, and when they were asked.
     rejoining: HashMap<GuildId, u64>,
     after: Aftermath,
+    /// Writes that wait for company.
+    held: Held,
     /// Where it is noted who was handed what.
     trail: Trail,
     scratch: Vec<u8>,
@@ -82,6 +87,7 @@ pub struct Worker {
 impl Worker {
     /// A worker that is known as this hub.
     pub fn new(hub: HubId, shared: SessionShared) -> WorkerCell {
+        let pace_max = shared.settings.pace_max;
         let trail = Trail::new(
             shared.trails.clone(),
             hub,
@@ -103,6 +109,7 @@ impl Worker {
                 waiting: Vec::new(),
                 rejoining: HashMap::new(),
                 after: Aftermath::default(),
+                held: Held::new(pace_max),
                 trail,
                 scratch: Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4),
                 next_generation: 0,
@@ -155,6 +162,8 @@ impl Worker {
             session: None,
             waker: None,
             blocked_since_ms: None,
+            written_at: Duration::ZERO,
+            held: false,
             dead: false,
         });
         self.shared.links.connected();
@@ -217,6 +226,8 @@ impl Worker {
         if self.scratch.capacity() > 4 * WRITE_SIZE {
             self.scratch = Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4);
         }
+        self.held.events += flushed.events as u64;
+        self.held.writes += flushed.writes as u64;
         self.counters.writes += flushed.writes as u64;
         self.counters.bytes_out += flushed.bytes as u64;
     }
@@ -336,17 +347,7 @@ impl Worker {
                 self.close(connection, CloseCode::UnknownError);
             }
         }
-        let mut dirty = std::mem::take(&mut self.after.dirty);
-        for key in dirty.drain(..) {
-            let Some(session) = self.sessions.get_mut(key) else {
-                continue;
-            };
-            session.dirty = false;
-            if let Some(connection) = session.connection() {
-                self.flush(connection);
-            }
-        }
-        self.after.dirty = dirty;
+        self.flush_dirty();
     }
 
     /// Sessions and connections of this worker.

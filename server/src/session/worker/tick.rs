@@ -32,6 +32,7 @@ impl Worker {
         self.ask_again(now_ms);
         self.rejoin_again(now_ms);
         self.settle();
+        self.flush_overdue();
         self.keep_trail();
         let window_ms = self.shared.settings.resume_window.as_millis() as u64;
         self.shared.links.parked.sweep(clock::unix_ms(), window_ms);

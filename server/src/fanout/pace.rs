@@ -1,0 +1,210 @@
+//! How long a hub holds events back so that several go out in one write.
+//!
+//! Most of what a delivery costs is the system call, so that a further event in a write is nearly free.
+//! A hub with little to do writes at once. The more of its thread's time it would take to write each event
+//! by itself, the longer events wait for company, up to the setting. That share is computed from what
+//! arrives and what a write costs here, neither of which the pace changes: it does not swing.
+
+use std::time::Duration;
+
+/// How often the pace is thought over.
+const WINDOW: Duration = Duration::from_millis(100);
+/// Share of the thread's time, were each event written by itself, from which on events are held back.
+const LOW: f64 = 0.15;
+/// The share from which on they are held back as long as the setting allows.
+const HIGH: f64 = 0.75;
+/// Share of the thread's time that is enough for writes: it is of no use to hold events back any longer
+/// than takes the writes down to this.
+const ENOUGH: f64 = 0.05;
+/// What an event costs in a write that is made anyway, about.
+const EVENT_COST: Duration = Duration::from_nanos(200);
+/// What a write costs before there is a measurement.
+const FIRST_GUESS: f64 = 5_000e-9;
+/// Weight of a window against the ones before it.
+const NEWEST: f64 = 0.4;
+
+/// The pace of one hub.
+#[derive(Debug)]
+pub struct Pace {
+    longest: Duration,
+    now: Duration,
+    /// When the window began, on the hub's clock.
+    began: Duration,
+    window: Window,
+    /// Seconds that a write takes, without its events.
+    write_cost: f64,
+    /// Events a second.
+    rate: f64,
+    /// Connections written to in a window.
+    active: f64,
+}
+
+/// What happened since the pace was thought over.
+#[derive(Debug, Default)]
+struct Window {
+    events: u64,
+    writes: u64,
+    busy: Duration,
+    /// Connections that were written to.
+    connections: u64,
+}
+
+impl Pace {
+    /// Holds nothing back until there is reason to; never longer than this.
+    pub fn new(longest: Duration) -> Self {
+        Self {
+            longest,
+            now: Duration::ZERO,
+            began: Duration::ZERO,
+            window: Window::default(),
+            write_cost: FIRST_GUESS,
+            rate: 0.0,
+            active: 0.0,
+        }
+    }
+
+    /// How long after its last write a connection is not written to again. Zero: not at all.
+    pub const fn get(&self) -> Duration {
+        self.now
+    }
+
+    /// When the present window began, on the hub's clock.
+    pub const fn window_began(&self) -> Duration {
+        self.began
+    }
+
+    /// So much was written, and it took so long; `connections` of them for the first time in this window.
+    pub fn wrote(&mut self, events: u64, writes: u64, connections: u64, busy: Duration) {
+        self.window.events += events;
+        self.window.writes += writes;
+        self.window.connections += connections;
+        self.window.busy += busy;
+    }
+
+    /// Thinks the pace over, if it is time to. `at` is the hub's clock.
+    pub fn tick(&mut self, at: Duration) {
+        let took = at.saturating_sub(self.began);
+        if took < WINDOW {
+            return;
+        }
+        let window = std::mem::take(&mut self.window);
+        self.began = at;
+        let seconds = took.as_secs_f64();
+        // After a pause the past counts for nothing.
+        let newest = if took > 5 * WINDOW { 1.0 } else { NEWEST };
+        let mix = |before: f64, now: f64| before + (now - before) * newest;
+        self.rate = mix(self.rate, window.events as f64 / seconds);
+        let active = window.connections as f64 * WINDOW.as_secs_f64() / seconds;
+        self.active = mix(self.active, active);
+        if window.writes > 0 {
+            let events = EVENT_COST.as_secs_f64() * window.events as f64;
+            let cost = (window.busy.as_secs_f64() - events) / window.writes as f64;
+            // What is far off is not the cost of a write but another process that had the processor.
+            let cost = cost.clamp(self.write_cost / 4.0, self.write_cost * 4.0);
+            self.write_cost = mix(self.write_cost, cost.clamp(500e-9, 50_000e-9));
+        }
+        self.now = self.decide();
+    }
+
+    fn decide(&self) -> Duration {
+        let share = self.rate * self.write_cost;
+        let ramp = ((share - LOW) / (HIGH - LOW)).clamp(0.0, 1.0);
+        let useful = self.active * self.write_cost / ENOUGH;
+        let pace = (self.longest.as_secs_f64() * ramp).min(useful);
+        Duration::from_millis((pace * 1e3) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_millis(45);
+    const WRITE: Duration = Duration::from_micros(5);
+
+    /// Runs a hub for a while: every connection is handed so many events a second.
+    fn run(pace: &mut Pace, from: Duration, seconds: f64, connections: u64, rate: f64) -> Duration {
+        let end = from + Duration::from_secs_f64(seconds);
+        let mut at = from;
+        let mut owed = 0.0;
+        let mut written_at = Duration::ZERO;
+        while at < end {
+            let step = pace.get().max(Duration::from_millis(2));
+            at += step;
+            owed += rate * step.as_secs_f64();
+            let events = owed.floor();
+            owed -= events;
+            if events > 0.0 {
+                let is_new = written_at <= pace.window_began();
+                written_at = at;
+                let batches = if pace.get().is_zero() { events } else { 1.0 };
+                let writes = connections * batches as u64;
+                let all = connections * events as u64;
+                let busy = WRITE * writes as u32 + EVENT_COST * all as u32;
+                pace.wrote(all, writes, if is_new { connections } else { 0 }, busy);
+            }
+            pace.tick(at);
+        }
+        at
+    }
+
+    #[test]
+    fn a_hub_with_little_to_do_writes_at_once() {
+        for (connections, rate) in [(1, 10.0), (100, 20.0), (1_000, 10.0), (1_000, 25.0)] {
+            let mut pace = Pace::new(LONGEST);
+            run(&mut pace, Duration::ZERO, 5.0, connections, rate);
+            assert_eq!(pace.get(), Duration::ZERO, "{connections} at {rate}");
+        }
+    }
+
+    #[test]
+    fn a_hub_that_would_drown_in_writes_holds_events_back_as_long_as_it_may() {
+        for rate in [200.0, 400.0, 2_000.0] {
+            let mut pace = Pace::new(LONGEST);
+            let at = run(&mut pace, Duration::ZERO, 3.0, 1_000, rate);
+            assert_eq!(pace.get(), LONGEST, "{rate}");
+            // It stays there: what it saves does not make it stop to save.
+            let at = run(&mut pace, at, 3.0, 1_000, rate);
+            assert_eq!(pace.get(), LONGEST);
+            run(&mut pace, at, 2.0, 1_000, 5.0);
+            assert_eq!(pace.get(), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn in_between_the_pace_rises_with_the_rate() {
+        let paces = [40.0, 60.0, 90.0, 120.0, 150.0, 200.0].map(|rate| {
+            let mut pace = Pace::new(LONGEST);
+            run(&mut pace, Duration::ZERO, 5.0, 1_000, rate);
+            pace.get()
+        });
+        assert!(paces.is_sorted(), "{paces:?}");
+        assert!(
+            paces[1] > Duration::ZERO && paces[1] < LONGEST / 2,
+            "{paces:?}"
+        );
+    }
+
+    #[test]
+    fn one_busy_connection_is_not_held_back_for_nothing() {
+        let mut pace = Pace::new(LONGEST);
+        run(&mut pace, Duration::ZERO, 5.0, 1, 100_000.0);
+        assert!(pace.get() <= Duration::from_millis(1), "{:?}", pace.get());
+    }
+
+    #[test]
+    fn after_a_pause_it_starts_anew() {
+        let mut pace = Pace::new(LONGEST);
+        let at = run(&mut pace, Duration::ZERO, 3.0, 1_000, 400.0);
+        pace.wrote(10, 10, 10, 10 * WRITE);
+        pace.tick(at + Duration::from_secs(60));
+        assert_eq!(pace.get(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_setting_of_zero_turns_it_off() {
+        let mut pace = Pace::new(Duration::ZERO);
+        run(&mut pace, Duration::ZERO, 3.0, 1_000, 400.0);
+        assert_eq!(pace.get(), Duration::ZERO);
+    }
+}
