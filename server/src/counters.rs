@@ -35,6 +35,8 @@ pub struct Counters {
     pub writes: Counter,
     /// Bytes written to gateway sockets.
     pub bytes_out: Counter,
+    /// Writes that were held back, to take several events.
+    pub held_writes: Counter,
     /// Frames read from gateway sockets.
     pub frames_in: Counter,
     /// Bytes read from gateway sockets.

@@ -14,6 +14,8 @@ pub struct HubCounters {
     pub writes: u64,
     /// Bytes written to sockets.
     pub bytes_out: u64,
+    /// Connections that were written to after a wait for company.
+    pub held_writes: u64,
     /// Frames read from sockets.
     pub frames_in: u64,
     /// Bytes read from sockets.
@@ -44,6 +46,7 @@ impl HubCounters {
             (&counters.deliveries, taken.deliveries),
             (&counters.writes, taken.writes),
             (&counters.bytes_out, taken.bytes_out),
+            (&counters.held_writes, taken.held_writes),
             (&counters.frames_in, taken.frames_in),
             (&counters.bytes_in, taken.bytes_in),
             (&counters.ephemeral_dropped, taken.ephemeral_dropped),

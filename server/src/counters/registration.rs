@@ -35,6 +35,11 @@ fn gateway_counters(c: &Counters, own: &mut Registry) {
             &c.bytes_out,
         ),
         (
+            "held_writes",
+            "Writes to gateway sockets that were held back to take several events",
+            &c.held_writes,
+        ),
+        (
             "received_frames",
             "Frames read from gateway sockets",
             &c.frames_in,

@@ -115,6 +115,7 @@ impl Worker {
                 continue;
             }
             connection.held = false;
+            self.counters.held_writes += 1;
             fresh += u64::from(connection.written_at <= self.held.pace.window_began());
             connection.written_at = at;
             self.flush(key);
