@@ -160,18 +160,22 @@ fn rounds(stage: &Stage<'_>, peers: &[Peer], report: &mut Report) -> Versions {
 
 fn highest(stage: &Stage<'_>, peers: &[Peer], report: &mut Report) -> Versions {
     let first = stage.args.rates.first().copied().unwrap_or(50.0);
+    let mut versions = Versions::new();
     for _ in 0..stage.args.rounds.get() {
         for peer in peers {
             let found = highest::search(stage, *peer, first, |sample| {
                 eprintln!("{}", report::progress(sample));
             });
             match found {
-                Ok(found) => report.highest.push(found),
+                Ok(found) => {
+                    versions.extend(found.version.clone().map(|seen| (peer.name(), seen)));
+                    report.highest.push(found);
+                }
                 Err(error) => report.failed(*peer, first, &error),
             }
         }
     }
-    Versions::new()
+    versions
 }
 
 fn shots(stage: &Stage<'_>, peers: &[Peer], report: &mut Report) -> Versions {
