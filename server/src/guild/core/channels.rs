@@ -78,7 +78,9 @@ impl GuildCore {
             allow_if(may.contains(Permissions::MANAGE_ROLES))?;
             overwrites::check_change(guild, &rights, &before.permission_overwrites, list)?;
         }
-        let after = edited(before.clone(), edit, |id| guild.channels.get(&id))?;
+        let after = edited(before.clone(), edit, |id| {
+            guild.channels.get(&id).map(|c| &**c)
+        })?;
         let events = overwrites::with_synced_children(guild, before, after);
         for event in events {
             self.emit(event);
@@ -109,7 +111,7 @@ impl GuildCore {
             .map(|orphan| {
                 Event::ChannelUpdated(Box::new(Channel {
                     parent_id: None,
-                    ..orphan.clone()
+                    ..(**orphan).clone()
                 }))
             })
             .collect();
@@ -189,7 +191,7 @@ fn plan_channel(
         .map(|channel| channel.position)
         .max();
     let place = last.map_or(0, |last| last.saturating_add(1));
-    new_channel(new, place, |id| guild.channels.get(&id))
+    new_channel(new, place, |id| guild.channels.get(&id).map(|c| &**c))
 }
 
 /// A channel from its fields; `place` is its position by default.

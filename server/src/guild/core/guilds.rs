@@ -50,7 +50,7 @@ impl GuildCore {
         rights.require(Permissions::MANAGE_GUILD)?;
         let settings = edited(guild, &rights, edit)?;
         if settings != guild.settings {
-            let roles = guild.roles.values().cloned().collect();
+            let roles = guild.roles.values().map(|role| (**role).clone()).collect();
             self.emit(Event::GuildUpdated {
                 settings: Box::new(settings),
                 roles,
@@ -101,7 +101,7 @@ pub(super) fn rights_in_guild<'g>(
 
 impl Guild {
     fn settings_json(&self) -> Vec<u8> {
-        settings_with_roles(&self.settings, self.roles.values())
+        settings_with_roles(&self.settings, self.roles.values().map(|role| &**role))
     }
 
     fn is_made_from(&self, new: &NewGuild) -> bool {

@@ -139,7 +139,7 @@ pub(super) fn with_synced_children(guild: &Guild, before: &Channel, after: Chann
         events.extend(synced.map(|child| {
             Event::ChannelUpdated(Box::new(Channel {
                 permission_overwrites: after.permission_overwrites.clone(),
-                ..child.clone()
+                ..(**child).clone()
             }))
         }));
     }

@@ -46,7 +46,7 @@ impl Guild {
             .roles
             .iter()
             .filter_map(|role| self.roles.get(role))
-            .map(Rank::of_role)
+            .map(|role| Rank::of_role(role))
             .fold(lowest, Rank::max)
     }
 

@@ -121,8 +121,8 @@ impl State {
             Life::Alive(guild) => LifeImage::Alive(GuildImage {
                 settings: &guild.settings,
                 direct: guild.direct,
-                roles: guild.roles.values().collect(),
-                channels: guild.channels.values().collect(),
+                roles: guild.roles.values().map(|role| &**role).collect(),
+                channels: guild.channels.values().map(|channel| &**channel).collect(),
                 members: guild.members.values().map(|member| &**member).collect(),
                 last_message_id: guild.last_message_id.get(),
                 messages: guild.memory.iter().collect(),
@@ -185,8 +185,16 @@ impl From<ReadGuild> for Guild {
         let mut guild = Self {
             settings: read.settings,
             direct: read.direct,
-            roles: read.roles.into_iter().map(|role| (role.id, role)).collect(),
-            channels: read.channels.into_iter().map(|c| (c.id, c)).collect(),
+            roles: read
+                .roles
+                .into_iter()
+                .map(|r| (r.id, Box::new(r)))
+                .collect(),
+            channels: read
+                .channels
+                .into_iter()
+                .map(|c| (c.id, Box::new(c)))
+                .collect(),
             members: read.members.into_iter().map(|m| (m.user.id, m)).collect(),
             last_message_id: MessageId::new(read.last_message_id),
             memory: MessageMemory::after(MessageId::new(forgotten), MessageId::new(read.trimmed)),

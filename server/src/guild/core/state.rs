@@ -43,8 +43,9 @@ pub(super) struct Guild {
     pub(super) settings: GuildSettings,
     /// Whether it is a conversation between users.
     pub(super) direct: bool,
-    pub(super) roles: BTreeMap<RoleId, Role>,
-    pub(super) channels: BTreeMap<ChannelId, Channel>,
+    // Boxed: a map makes room for eleven at a time, and most guilds have one or two.
+    pub(super) roles: BTreeMap<RoleId, Box<Role>>,
+    pub(super) channels: BTreeMap<ChannelId, Box<Channel>>,
     pub(super) members: BTreeMap<UserId, Arc<Member>>,
     /// The highest message id given so far.
     pub(super) last_message_id: MessageId,
@@ -102,8 +103,8 @@ impl State {
                 self.life = Life::Alive(Box::new(Guild {
                     settings: *settings,
                     direct,
-                    roles: roles.into_iter().map(|role| (role.id, role)).collect(),
-                    channels: channels.into_iter().map(|c| (c.id, c)).collect(),
+                    roles: roles.into_iter().map(|r| (r.id, Box::new(r))).collect(),
+                    channels: channels.into_iter().map(|c| (c.id, Box::new(c))).collect(),
                     members: members.into_iter().map(|m| (m.user.id, m)).collect(),
                     last_message_id: MessageId::new(0),
                     memory: MessageMemory::default(),
@@ -130,11 +131,11 @@ impl Guild {
             Event::Claimed { .. } | Event::GuildCreated { .. } | Event::GuildDeleted => {}
             Event::GuildUpdated { settings, .. } => self.settings = *settings,
             Event::ChannelCreated(channel) | Event::ChannelUpdated(channel) => {
-                self.put_channel(*channel);
+                self.put_channel(channel);
             }
             Event::ChannelDeleted(channel) => self.remove_channel(channel.id),
             Event::RoleCreated(role) | Event::RoleUpdated(role) => {
-                self.roles.insert(role.id, *role);
+                self.roles.insert(role.id, role);
             }
             Event::RoleDeleted { role_id } => self.remove_role(role_id),
             Event::MemberJoined(member) | Event::MemberUpdated(member) => {
@@ -217,7 +218,7 @@ impl Guild {
         self.memory.insert(Remembered::new(message), limits);
     }
 
-    fn put_channel(&mut self, mut channel: Channel) {
+    fn put_channel(&mut self, mut channel: Box<Channel>) {
         // Messages go on while an edit is on its way: the newest one is what the state knows.
         if let Some(before) = self.channels.get(&channel.id) {
             channel.last_message_id = before.last_message_id;

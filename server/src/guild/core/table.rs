@@ -133,7 +133,8 @@ impl Guild {
         if let Some(head) = &self.tables.head {
             return head.clone();
         }
-        let head = head(&self.settings, self.roles.values(), self.members.len());
+        let roles = self.roles.values().map(|role| &**role);
+        let head = head(&self.settings, roles, self.members.len());
         self.tables.head = Some(head.clone());
         head
     }
