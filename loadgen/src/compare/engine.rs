@@ -7,6 +7,7 @@ mod load;
 mod poll;
 mod wire;
 
+use std::collections::VecDeque;
 use std::io;
 
 use anyhow::{Result, bail};
@@ -58,7 +59,7 @@ struct Posts {
     /// HTTP connections.
     connections: usize,
     /// Those without a request.
-    idle: Vec<usize>,
+    idle: VecDeque<usize>,
     /// Answers that say that a message was taken.
     acked: u64,
     /// Other answers.
@@ -206,7 +207,7 @@ impl Engine {
                             )
                         });
                     }
-                    self.posts.idle.push(index);
+                    self.posts.idle.push_back(index);
                 }
             }
             // Less than asked for: the socket is empty, and says so when it is not any more.

@@ -231,8 +231,9 @@ impl Engine {
         Ok(())
     }
 
-    /// The connection that can take a message. Of those that post, the one used last: it is still in the caches.
+    /// The connection that can take a message. Those that post take turns: servers
+    /// end one that has never sent a request.
     fn carrier(&mut self) -> Option<usize> {
-        self.posts.socket.or_else(|| self.posts.idle.pop())
+        self.posts.socket.or_else(|| self.posts.idle.pop_front())
     }
 }
