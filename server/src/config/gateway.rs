@@ -24,7 +24,7 @@ pub const DEFAULT_REPLAY_MAX_EVENTS: usize = 4096;
 /// `gateway.reconnect_grace_ms`.
 pub const DEFAULT_RECONNECT_GRACE_MS: u64 = 1_000;
 /// `gateway.pace_max_ms`.
-pub const DEFAULT_PACE_MAX_MS: u64 = 45;
+pub const DEFAULT_PACE_MAX_MS: u64 = 50;
 /// `gateway.trail_max_bytes`.
 pub const DEFAULT_TRAIL_MAX_BYTES: u64 = 8 << 20;
 

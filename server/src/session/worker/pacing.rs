@@ -1,8 +1,8 @@
 //! Writes that wait for company.
 //!
-//! A connection that was quiet for a pace is written to at once. One that was not is held for the next
-//! round: rounds follow each other at the pace, and write to all that are held. One timer serves the
-//! whole worker.
+//! A connection that was quiet for a pace is written to at once. One that was not is held until its own
+//! moment in the pace, which comes once in each: connections' moments are spread over it, so that the
+//! thread is never busy with writes for long. One timer serves the whole worker.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -14,13 +14,24 @@ use super::Worker;
 use crate::clock;
 use crate::fanout::pace::Pace;
 
-/// What is held back, and when it goes out.
+/// Milliseconds ahead that connections may be held for: more than the longest pace.
+const SLOTS: usize = 1_024;
+/// Moments in a pace. Each write alone would cost the thread a wake-up, and caches that have gone cold; all
+/// together would keep it from everything else for their time.
+const GROUPS: u64 = 4;
+/// Writes of held connections before other tasks of the thread get their turn.
+const SLICE: usize = 64;
+
+/// What is held back, and until when.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) pace: Pace,
-    connections: Vec<(usize, u32)>,
-    /// When the last round was, on the worker's clock.
-    last_round: Duration,
+    /// Connections by the millisecond that they are held until, modulo the number of slots.
+    slots: Vec<Vec<(usize, u32)>>,
+    /// How many there are.
+    count: usize,
+    /// Every slot before this millisecond is empty.
+    next_ms: u64,
     /// Wakes the timer.
     bell: Rc<Notify>,
     /// Events and writes so far.
@@ -32,18 +43,60 @@ impl Held {
     pub(super) fn new(longest: Duration) -> Self {
         Self {
             pace: Pace::new(longest),
-            connections: Vec::new(),
-            last_round: Duration::ZERO,
+            slots: Vec::new(),
+            count: 0,
+            next_ms: 0,
             bell: Rc::default(),
             events: 0,
             writes: 0,
         }
     }
+
+    /// Holds a connection until its moment.
+    fn hold(&mut self, key: usize, generation: u32, now_ms: u64, pace_ms: u64) {
+        if self.slots.is_empty() {
+            self.slots.resize_with(SLOTS, Vec::new);
+        }
+        if self.count == 0 {
+            self.next_ms = now_ms;
+            self.bell.notify_one();
+        }
+        self.count += 1;
+        let until_ms = moment(key, now_ms, pace_ms).min(now_ms + SLOTS as u64 - 1);
+        self.slots[until_ms as usize % SLOTS].push((key, generation));
+    }
+
+    /// Takes a connection whose moment has come.
+    fn release(&mut self, now_ms: u64) -> Option<(usize, u32)> {
+        while self.count > 0 && self.next_ms <= now_ms {
+            if let Some(connection) = self.slots[self.next_ms as usize % SLOTS].pop() {
+                self.count -= 1;
+                return Some(connection);
+            }
+            self.next_ms += 1;
+        }
+        None
+    }
+
+    /// The next moment at which a connection is to be written to, in milliseconds of the worker's clock.
+    fn due_ms(&self) -> Option<u64> {
+        let slots = self.next_ms..self.next_ms + SLOTS as u64;
+        let mut slots = slots.filter(|ms| !self.slots[*ms as usize % SLOTS].is_empty());
+        if self.count == 0 { None } else { slots.next() }
+    }
+}
+
+/// The first moment of a connection after `now_ms`: one in each pace, evenly spread over connections.
+fn moment(key: usize, now_ms: u64, pace_ms: u64) -> u64 {
+    let spread = (key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let phase = spread % GROUPS * pace_ms / GROUPS;
+    let into = (now_ms + pace_ms - phase) % pace_ms;
+    now_ms + pace_ms - into
 }
 
 impl Worker {
-    /// Writes what the sessions in the list of those with something new are owed, now or with the next
-    /// round.
+    /// Writes what the sessions in the list of those with something new are owed, now or at their
+    /// connections' next moment.
     pub(super) fn flush_dirty(&mut self) {
         if self.after.dirty.is_empty() {
             return;
@@ -77,58 +130,45 @@ impl Worker {
         }
         if !pace.is_zero() && at < connection.written_at + pace {
             connection.held = true;
-            let held = &mut self.held;
-            if held.connections.is_empty() {
-                held.bell.notify_one();
-            }
-            held.connections.push((key, connection.generation));
+            let (now_ms, pace_ms) = (at.as_millis() as u64, pace.as_millis() as u64);
+            self.held
+                .hold(key, connection.generation, now_ms, pace_ms.max(1));
             return false;
         }
+        self.write(key, at)
+    }
+
+    fn write(&mut self, key: usize, at: Duration) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return false;
+        };
         let fresh = connection.written_at <= self.held.pace.window_began();
         connection.written_at = at;
         self.flush(key);
         fresh
     }
 
-    /// When the next round is; `None` where nothing is held.
-    fn next_round(&self) -> Option<Instant> {
-        let held = &self.held;
-        if held.connections.is_empty() {
-            return None;
-        }
-        Some(self.started + held.last_round + held.pace.get())
-    }
-
-    /// A round: writes to every connection that is held.
-    pub(super) fn flush_held(&mut self) {
+    /// Writes to connections whose moment has come; whether more of them wait.
+    pub(super) fn flush_held(&mut self) -> bool {
         let started = clock::now();
         let at = started.duration_since(self.started);
-        self.held.last_round = at;
-        let mut connections = std::mem::take(&mut self.held.connections);
+        let now_ms = at.as_millis() as u64;
         let before = self.tally();
-        let mut fresh = 0;
-        for (key, generation) in connections.drain(..) {
-            let Some(connection) = self.connections.get_mut(key) else {
-                continue;
-            };
-            if connection.generation != generation {
-                continue;
+        let (mut fresh, mut left) = (0, SLICE);
+        while left > 0
+            && let Some((key, generation)) = self.held.release(now_ms)
+        {
+            left -= 1;
+            if let Some(connection) = self.connections.get_mut(key)
+                && connection.generation == generation
+            {
+                connection.held = false;
+                self.counters.held_writes += 1;
+                fresh += u64::from(self.write(key, at));
             }
-            connection.held = false;
-            self.counters.held_writes += 1;
-            fresh += u64::from(connection.written_at <= self.held.pace.window_began());
-            connection.written_at = at;
-            self.flush(key);
         }
-        self.held.connections = connections;
         self.note_writes(before, fresh, started);
-    }
-
-    /// Rounds that the timer has missed.
-    pub(super) fn flush_overdue(&mut self) {
-        if self.next_round().is_some_and(|due| due <= clock::now()) {
-            self.flush_held();
-        }
+        left == 0
     }
 
     const fn tally(&self) -> (u64, u64) {
@@ -157,16 +197,92 @@ impl Worker {
 /// The timer of a worker: ends with it.
 pub async fn keep_pace(worker: Weak<RefCell<Worker>>, bell: Rc<Notify>) {
     loop {
-        bell.notified().await;
-        let Some(due) = worker.upgrade().map(|worker| worker.borrow().next_round()) else {
-            return;
+        let due = {
+            let Some(worker) = worker.upgrade() else {
+                return;
+            };
+            let worker = worker.borrow();
+            let due_ms = worker.held.due_ms();
+            due_ms.map(|due_ms| worker.started + Duration::from_millis(due_ms))
         };
-        if let Some(due) = due {
-            tokio::time::sleep_until(due.into()).await;
+        match due {
+            None => bell.notified().await,
+            Some(due) => {
+                tokio::time::sleep_until(due.into()).await;
+                while worker
+                    .upgrade()
+                    .is_some_and(|worker| worker.borrow_mut().flush_held())
+                {
+                    tokio::task::yield_now().await;
+                }
+            }
         }
-        let Some(worker) = worker.upgrade() else {
-            return;
-        };
-        worker.borrow_mut().flush_held();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_has_one_moment_in_every_pace() {
+        for key in 0..1_000 {
+            for pace_ms in [1, 2, 7, 45, 1_000] {
+                let mut now_ms = 12_345;
+                let first = moment(key, now_ms, pace_ms);
+                assert!((now_ms + 1..=now_ms + pace_ms).contains(&first));
+                for _ in 0..5 {
+                    let next = moment(key, now_ms, pace_ms);
+                    // Whenever it is asked before, it is the same.
+                    for ms in now_ms..next {
+                        assert_eq!(moment(key, ms, pace_ms), next);
+                    }
+                    assert_eq!(moment(key, next, pace_ms), next + pace_ms);
+                    now_ms = next;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn moments_are_spread_evenly() {
+        let mut counts = std::collections::BTreeMap::new();
+        for key in 0..4_000 {
+            *counts.entry(moment(key, 0, 45)).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 4);
+        let even = |count: &usize| (900..1_100).contains(count);
+        assert!(counts.values().all(even), "{counts:?}");
+    }
+
+    #[test]
+    fn what_is_held_is_released_at_its_moment_and_once() {
+        let mut held = Held::new(Duration::from_millis(45));
+        assert_eq!(held.due_ms(), None);
+        let mut now_ms = 5_000;
+        for round in 0..30 {
+            for key in 0..100 {
+                held.hold(key, round, now_ms, 45);
+            }
+            let mut released = Vec::new();
+            while let Some(due_ms) = held.due_ms() {
+                assert!(held.release(due_ms - 1).is_none());
+                assert!(due_ms > now_ms && due_ms <= now_ms + 45);
+                while let Some((key, generation)) = held.release(due_ms) {
+                    assert_eq!(generation, round);
+                    assert_eq!(moment(key, now_ms, 45), due_ms);
+                    released.push(key);
+                }
+            }
+            released.sort_unstable();
+            assert_eq!(released, (0..100).collect::<Vec<_>>());
+            now_ms += 17 + u64::from(round) * 50;
+        }
+        // A timer that comes late releases what has become due meanwhile.
+        held.hold(1, 0, now_ms, 1_000);
+        held.hold(2, 0, now_ms, 3);
+        let late = now_ms + 5_000;
+        assert!(held.release(late).is_some() && held.release(late).is_some());
+        assert!(held.release(late).is_none());
     }
 }

@@ -32,7 +32,8 @@ impl Worker {
         self.ask_again(now_ms);
         self.rejoin_again(now_ms);
         self.settle();
-        self.flush_overdue();
+        // The timer does this, unless it was lost to a panic.
+        self.flush_held();
         self.keep_trail();
         let window_ms = self.shared.settings.resume_window.as_millis() as u64;
         self.shared.links.parked.sweep(clock::unix_ms(), window_ms);
