@@ -1,10 +1,12 @@
 //! The guild actor: a thin shell that gives the core its inputs and does what it wants done.
 
 mod load;
+mod mail;
 mod recall;
 mod recovery;
 mod rejoin;
 mod retention;
+mod tools;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,25 +15,24 @@ use std::time::{Duration, Instant};
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture,
 };
+pub use mail::GuildMail;
 pub use retention::RetentionSettings;
 use slab::Slab;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
+pub use tools::{GuildSettings, GuildTools};
 
 use super::command::{Command, Outcome, Request};
-use super::core::{Attach, Batch, CoreSettings, GuildCore, Moment, Output};
+use super::core::{Attach, Batch, GuildCore, Moment, Output};
 use super::recent::RecentItems;
 use super::registry::{Registry, Tenure};
 use super::stats::{GuildStats, Health};
 use crate::clock;
-use crate::counters::Counters;
-use crate::fanout::mail::{GuildNews, HubLink, HubLinks};
+use crate::fanout::mail::{GuildNews, HubLink};
 use crate::fanout::{HubId, Item};
-use crate::journal::{Journal, Snapshot};
-use crate::protocol::ids::SnowflakeSource;
-use crate::protocol::objects::Presence;
+use crate::journal::Snapshot;
 use crate::protocol::{GuildId, MessageId, Position, UserId};
-use crate::supervision::budget::{BudgetSettings, RestartBudget};
+use crate::supervision::budget::RestartBudget;
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
 use crate::supervision::mail::Mail;
@@ -41,98 +42,6 @@ use retention::Trimming;
 const SLICE: u32 = 64;
 /// Bytes of records after a snapshot from which on another one is worth its while.
 const SNAPSHOT_TAIL: usize = 256 << 10;
-
-/// What can be sent to a guild's actor.
-#[derive(Debug)]
-pub enum GuildMail {
-    /// A request and the way back.
-    Ask {
-        /// The request.
-        request: Request,
-        /// Answered once what the reply depends on is in the journal.
-        reply: oneshot::Sender<Outcome>,
-    },
-    /// Attach a session.
-    Attach(Attach),
-    /// Attach a session that comes from another hub and has everything up to a position.
-    Reattach(Attach, Position),
-    /// A hub that was told that it lost the guild joins again, with all its sessions.
-    Rejoin {
-        /// The hub.
-        hub: HubId,
-        /// The last position that it has.
-        since: Position,
-        /// Its sessions.
-        sessions: Vec<Attach>,
-    },
-    /// Load the guild anew, also out of quarantine.
-    Restart,
-    /// Another actor has the guild: this one was on a stuck executor.
-    Evicted,
-    /// A session is gone.
-    Detach {
-        /// Where it was.
-        hub: HubId,
-        /// Which it was.
-        session: u64,
-        /// Whose it was.
-        user: UserId,
-    },
-    /// A session changed its presence.
-    Presence {
-        /// Whose.
-        user: UserId,
-        /// The new one.
-        presence: Presence,
-    },
-}
-
-/// What every guild of a node works with.
-#[derive(Clone)]
-pub struct GuildTools {
-    /// The log.
-    pub journal: Arc<dyn Journal>,
-    /// Ids for messages.
-    pub ids: Arc<SnowflakeSource>,
-    /// The ways to the hubs.
-    pub hubs: HubLinks,
-    /// The node's name, for claims.
-    pub node: Arc<str>,
-    /// The node's figures.
-    pub counters: Arc<Counters>,
-    /// What a guild may do.
-    pub settings: Arc<GuildSettings>,
-}
-
-/// What a guild may do.
-#[derive(Debug, Clone)]
-pub struct GuildSettings {
-    /// How much it holds.
-    pub core: CoreSettings,
-    /// How often it may panic.
-    pub budget: BudgetSettings,
-    /// How much history is kept.
-    pub retention: RetentionSettings,
-    /// How long it stays in memory while nobody uses it.
-    pub passivate_after: Duration,
-    /// How often it looks whether it is still needed and whether a snapshot is due.
-    pub housekeeping: Duration,
-}
-
-impl Default for GuildSettings {
-    fn default() -> Self {
-        Self {
-            core: CoreSettings::default(),
-            budget: BudgetSettings {
-                restarts: 5,
-                window: Duration::from_secs(60),
-            },
-            retention: RetentionSettings::default(),
-            passivate_after: Duration::from_secs(300),
-            housekeeping: Duration::from_secs(10),
-        }
-    }
-}
 
 /// A hub that has sessions of the guild.
 struct Subscription {

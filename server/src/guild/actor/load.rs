@@ -13,6 +13,8 @@ use crate::protocol::{GuildId, Position};
 
 /// Records read from the journal at a time.
 const CHUNK: usize = 1_024;
+/// Records of them taken in at a time.
+const SLICE: usize = 64;
 /// How often a claim is tried where others write at the same time.
 const CLAIM_ATTEMPTS: usize = 16;
 
@@ -96,7 +98,11 @@ impl Loaded {
         loop {
             let entries = journal.read(id, self.core.position(), CHUNK).await?;
             let count = entries.len();
-            for entry in entries {
+            for (read, entry) in entries.into_iter().enumerate() {
+                if read % SLICE == SLICE - 1 {
+                    // The executor's other guilds have their turn.
+                    tokio::task::yield_now().await;
+                }
                 self.tail_bytes += entry.record.len();
                 let event = decode(&entry)?;
                 if let Event::Claimed { .. } = event {

@@ -6,17 +6,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use futures_util::FutureExt;
 
 use super::*;
-use crate::fanout::mail::HubLink;
+use crate::counters::Counters;
+use crate::fanout::mail::{HubLink, HubLinks};
 use crate::guild::command::{Caller, ChannelEdit, NewChannel, NewGuild, NewMessage, Reply};
 use crate::guild::executors::Executors;
 use crate::guild::router::Router;
 use crate::guild::watchdog;
-use crate::journal::{Entry, JournalFuture, MemoryJournal, NewRecord, Snapshot, Span, Stretch};
+use crate::journal::{
+    Entry, Journal, JournalFuture, MemoryJournal, NewRecord, Snapshot, Span, Stretch,
+};
 use crate::placement::{
     Member as Node, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
 };
+use crate::protocol::ids::SnowflakeSource;
 use crate::protocol::objects::{ChannelType, User};
 use crate::protocol::{ApiError, ChannelId, Intents};
+use crate::supervision::budget::BudgetSettings;
 use crate::supervision::faults::{Fault, Point};
 use crate::supervision::lifeline::Lifelines;
 use crate::supervision::mail::MailBounds;

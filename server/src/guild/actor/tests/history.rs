@@ -1,7 +1,7 @@
 //! History that is in memory no more: read from the journal, or let go.
 
 use super::*;
-use crate::guild::core::Retention;
+use crate::guild::core::{CoreSettings, Retention};
 
 fn forgetful() -> GuildSettings {
     GuildSettings {

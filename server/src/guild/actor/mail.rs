@@ -1,0 +1,54 @@
+//! What can be sent to a guild's actor.
+
+use tokio::sync::oneshot;
+
+use crate::fanout::HubId;
+use crate::guild::command::{Outcome, Request};
+use crate::guild::core::Attach;
+use crate::protocol::objects::Presence;
+use crate::protocol::{Position, UserId};
+
+/// What can be sent to a guild's actor.
+#[derive(Debug)]
+pub enum GuildMail {
+    /// A request and the way back.
+    Ask {
+        /// The request.
+        request: Request,
+        /// Answered once what the reply depends on is in the journal.
+        reply: oneshot::Sender<Outcome>,
+    },
+    /// Attach a session.
+    Attach(Attach),
+    /// Attach a session that comes from another hub and has everything up to a position.
+    Reattach(Attach, Position),
+    /// A hub that was told that it lost the guild joins again, with all its sessions.
+    Rejoin {
+        /// The hub.
+        hub: HubId,
+        /// The last position that it has.
+        since: Position,
+        /// Its sessions.
+        sessions: Vec<Attach>,
+    },
+    /// Load the guild anew, also out of quarantine.
+    Restart,
+    /// Another actor has the guild: this one was on a stuck executor.
+    Evicted,
+    /// A session is gone.
+    Detach {
+        /// Where it was.
+        hub: HubId,
+        /// Which it was.
+        session: u64,
+        /// Whose it was.
+        user: UserId,
+    },
+    /// A session changed its presence.
+    Presence {
+        /// Whose.
+        user: UserId,
+        /// The new one.
+        presence: Presence,
+    },
+}
