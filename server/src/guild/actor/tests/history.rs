@@ -131,8 +131,8 @@ fn i7_too_many_requests_for_old_messages_are_refused_and_counted() {
         node.reads.add_permits(held.min(1_000));
         let outcomes = futures_util::future::join_all(asked).await;
         let served = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        // One round is being read while the others wait.
-        assert_eq!((served, outcomes.len()), (256 + 1, 320));
+        // One round is being read while the others wait. Some are refused before they are waited for.
+        assert_eq!(served, 256 + 1);
         assert_eq!(node.counters.recalls_refused.get(), 320 - 257);
         assert!(node.counters.recalls.get() < 30, "read together");
     });
