@@ -45,6 +45,9 @@ pub(super) struct Shared {
     sizes: Mutex<DirectorySizes>,
     #[cfg(test)]
     pub(super) fault: Mutex<Option<super::tests::Fault>>,
+    /// A broken store is not opened again for now.
+    #[cfg(test)]
+    pub(super) stays_broken: AtomicBool,
 }
 
 impl Shared {
@@ -73,6 +76,8 @@ impl Shared {
             sizes: Mutex::new(sizes),
             #[cfg(test)]
             fault: Mutex::default(),
+            #[cfg(test)]
+            stays_broken: AtomicBool::default(),
         }
     }
 

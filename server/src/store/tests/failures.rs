@@ -15,6 +15,8 @@ async fn after_a_fault(fault: Fault) -> u64 {
         .await
         .unwrap();
 
+    let stays_broken = &store.shared.stays_broken;
+    stays_broken.store(true, Ordering::Relaxed);
     *store.shared.fault.lock().unwrap() = Some(fault);
     let failed = journal.append(GUILD, 0, vec![record("lost?")]).await;
     assert!(
@@ -34,6 +36,7 @@ async fn after_a_fault(fault: Fault) -> u64 {
         "{open:?}"
     );
 
+    stays_broken.store(false, Ordering::Relaxed);
     until(|| journal.accepts_writes()).await;
     assert_eq!(journal.append(other, 1, vec![record("x")]).await, Ok(2));
     directory.put_user(user).await.unwrap();
