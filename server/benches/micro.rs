@@ -9,6 +9,9 @@
     clippy::disallowed_methods
 )]
 
+#[path = "shared/requests.rs"]
+mod requests;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -22,12 +25,10 @@ use guildhall_server::fanout::outbox::{Outbox, OutboxBounds};
 use guildhall_server::fanout::{
     Audience, Dispatch, HubId, Item, Room, Visibility, VisibleChannel, envelope,
 };
-use guildhall_server::guild::command::{
-    Caller, ChannelEdit, Command, NewChannel, NewGuild, NewMessage, Request,
-};
+use guildhall_server::guild::command::{Caller, Command, NewMessage, Request};
 use guildhall_server::guild::core::{GuildCore, Moment};
 use guildhall_server::placement::{Member, NodeName, Ring, RingSettings};
-use guildhall_server::protocol::objects::{ChannelType, Member as GuildMember, Presence, User};
+use guildhall_server::protocol::objects::{Member as GuildMember, Presence, User};
 use guildhall_server::protocol::permissions::{base_permissions, permissions_in};
 use guildhall_server::protocol::{
     ChannelId, EventName, GuildId, Intents, MessageId, Permissions, RoleId, UserId,
@@ -36,6 +37,7 @@ use guildhall_server::session::id::SessionId;
 use guildhall_server::session::sink::{Aftermath, Sink};
 use guildhall_server::session::state::{Link, Session};
 use guildhall_server::session::trail::{Trail, TrailDir};
+use requests::create_guild;
 use slab::Slab;
 use smallvec::SmallVec;
 
@@ -166,24 +168,7 @@ fn owner() -> Arc<User> {
 /// A guild with one channel, everything acknowledged.
 fn guild() -> GuildCore {
     let mut core = GuildCore::new(GUILD);
-    let new = NewGuild {
-        name: "bench".to_owned(),
-        owner: owner(),
-        members: Vec::new(),
-        channels: vec![NewChannel {
-            id: CHANNEL,
-            kind: ChannelType::Text,
-            fields: ChannelEdit {
-                name: Some("general".to_owned()),
-                ..ChannelEdit::default()
-            },
-        }],
-        direct: false,
-    };
-    let request = Request {
-        caller: Caller::Operator,
-        command: Command::CreateGuild(Box::new(new)),
-    };
+    let request = create_guild("bench", owner(), CHANNEL);
     core.handle(&moment(1), 0, request);
     acknowledge(&mut core);
     core

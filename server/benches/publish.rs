@@ -4,6 +4,11 @@
 //! its last one is acknowledged. The time of the disk's own `fdatasync` is printed beside.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "shared/node.rs"]
+mod node;
+#[path = "shared/requests.rs"]
+mod requests;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -13,23 +18,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use guildhall_server::counters::Counters;
-use guildhall_server::fanout::mail::HubLinks;
-use guildhall_server::guild::actor::GuildTools;
-use guildhall_server::guild::command::{
-    Caller, ChannelEdit, Command, NewChannel, NewGuild, NewMessage, Request,
-};
-use guildhall_server::guild::executors::Executors;
-use guildhall_server::guild::registry::Registry;
+use guildhall_server::guild::actor::GuildSettings;
+use guildhall_server::guild::command::{Caller, Command, NewMessage, Request};
 use guildhall_server::guild::router::Router;
 use guildhall_server::journal::{Journal, MemoryJournal};
-use guildhall_server::placement::{
-    Member, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
-};
-use guildhall_server::protocol::ids::SnowflakeSource;
-use guildhall_server::protocol::objects::{ChannelType, User};
+use guildhall_server::protocol::objects::User;
 use guildhall_server::protocol::{ChannelId, GuildId, UserId};
 use guildhall_server::store::{Store, StoreSettings};
-use guildhall_server::supervision::mail::MailBounds;
+use node::node;
+use requests::create_guild;
 
 const SECONDS: u64 = 3;
 /// Fewest messages in flight, all guilds together.
@@ -72,28 +69,6 @@ fn quantiles(took: &mut [Duration]) -> (f64, f64) {
     (at(0.5), at(0.99))
 }
 
-fn router(journal: Arc<dyn Journal>, counters: &Arc<Counters>) -> (Router, Executors) {
-    let executors = Executors::start(1);
-    let tools = GuildTools {
-        journal,
-        ids: Arc::new(SnowflakeSource::new(1)),
-        hubs: HubLinks::default(),
-        node: "here".into(),
-        counters: Arc::clone(counters),
-        settings: Arc::default(),
-    };
-    let bounds = MailBounds {
-        count: 4_096,
-        bytes: 8 << 20,
-    };
-    let registry = Registry::new(executors.clone(), tools, bounds);
-    let here = NodeName::new("here").unwrap();
-    let ring = Ring::build([Member::new(here.clone())], RingSettings::default()).unwrap();
-    let placement = PlacementHandle::new(Placement::new(ring, Overrides::new()));
-    let timeout = Duration::from_secs(20);
-    (Router::new(placement, here, registry, timeout), executors)
-}
-
 async fn measure(durability: &str, guilds: u64, dir: &Path) {
     let counters = Arc::new(Counters::default());
     let settings = StoreSettings {
@@ -107,7 +82,8 @@ async fn measure(durability: &str, guilds: u64, dir: &Path) {
         Some(store) => Arc::new(store.journal()),
         None => Arc::new(MemoryJournal::new()),
     };
-    let (router, executors) = router(journal, &counters);
+    let timeout = Duration::from_secs(20);
+    let (router, registry) = node(journal, &counters, GuildSettings::default(), 1, timeout);
     let owner = Arc::new(User::new(UserId::new(1), "owner", false));
     join_all((1..=guilds).map(|guild| make(&router, &owner, guild))).await;
 
@@ -136,29 +112,11 @@ async fn measure(durability: &str, guilds: u64, dir: &Path) {
     println!(
         "| {durability} | {guilds} | {in_flight} | {rate:.0} | {half:.2} | {most:.2} | {shared} |"
     );
-    executors.stop();
+    registry.executors().stop();
 }
 
 async fn make(router: &Router, owner: &Arc<User>, guild: u64) {
-    let fields = ChannelEdit {
-        name: Some("general".to_owned()),
-        ..ChannelEdit::default()
-    };
-    let new = NewGuild {
-        name: "bench".to_owned(),
-        owner: Arc::clone(owner),
-        members: Vec::new(),
-        channels: vec![NewChannel {
-            id: channel(guild),
-            kind: ChannelType::Text,
-            fields,
-        }],
-        direct: false,
-    };
-    let request = Request {
-        caller: Caller::Operator,
-        command: Command::CreateGuild(Box::new(new)),
-    };
+    let request = create_guild("bench", Arc::clone(owner), channel(guild));
     router.ask(GuildId::new(guild), request).await.unwrap();
 }
 

@@ -7,32 +7,29 @@
 //! contracts of journal and directory. `measure` opens it in a process of its own.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "shared/node.rs"]
+mod node;
+#[path = "shared/requests.rs"]
+mod requests;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use guildhall_server::counters::Counters;
 use guildhall_server::directory::Directory;
-use guildhall_server::fanout::mail::HubLinks;
-use guildhall_server::guild::actor::{GuildSettings, GuildTools};
-use guildhall_server::guild::command::{
-    Caller, ChannelEdit, Command, NewChannel, NewGuild, Request,
-};
+use guildhall_server::guild::actor::GuildSettings;
+use guildhall_server::guild::command::{Caller, Command, Request};
 use guildhall_server::guild::core::record;
-use guildhall_server::guild::executors::Executors;
 use guildhall_server::guild::registry::Registry;
 use guildhall_server::guild::router::Router;
 use guildhall_server::journal::{Journal, MemoryJournal, NewRecord};
-use guildhall_server::placement::{
-    Member, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
-};
-use guildhall_server::protocol::ids::SnowflakeSource;
-use guildhall_server::protocol::objects::{ChannelType, User};
+use guildhall_server::protocol::objects::User;
 use guildhall_server::protocol::{ChannelId, GuildId, UserId};
 use guildhall_server::store::{Store, StoreSettings};
-use guildhall_server::supervision::mail::MailBounds;
+use node::node;
+use requests::create_guild;
 
 /// Ids have as many digits as those of these years.
 const GUILDS: u64 = 1_500_000_000_000_000_000;
@@ -79,51 +76,16 @@ fn owner(guild: u64) -> Arc<User> {
     ))
 }
 
-fn node(journal: Arc<dyn Journal>, settings: GuildSettings) -> (Router, Registry) {
-    let tools = GuildTools {
-        journal,
-        ids: Arc::new(SnowflakeSource::new(1)),
-        hubs: HubLinks::default(),
-        node: "here".into(),
-        counters: Arc::new(Counters::default()),
-        settings: Arc::new(settings),
-    };
-    let bounds = MailBounds {
-        count: 4_096,
-        bytes: 8 << 20,
-    };
-    let registry = Registry::new(Executors::start(2), tools, bounds);
-    let here = NodeName::new("here").unwrap();
-    let ring = Ring::build([Member::new(here.clone())], RingSettings::default()).unwrap();
-    let placement = PlacementHandle::new(Placement::new(ring, Overrides::new()));
+fn guilds_on(journal: Arc<dyn Journal>, settings: GuildSettings) -> (Router, Registry) {
     let timeout = Duration::from_secs(60);
-    let router = Router::new(placement, here, registry.clone(), timeout);
-    (router, registry)
+    node(journal, &Arc::default(), settings, 2, timeout)
 }
 
 /// The records of a guild as the server writes them; others differ in their ids alone.
 async fn template() -> Vec<String> {
     let journal = MemoryJournal::new();
-    let (router, _) = node(Arc::new(journal.clone()), GuildSettings::default());
-    let fields = ChannelEdit {
-        name: Some("general".to_owned()),
-        ..ChannelEdit::default()
-    };
-    let new = NewGuild {
-        name: "stored".to_owned(),
-        owner: owner(0),
-        members: Vec::new(),
-        channels: vec![NewChannel {
-            id: ChannelId::new(CHANNELS),
-            kind: ChannelType::Text,
-            fields,
-        }],
-        direct: false,
-    };
-    let request = Request {
-        caller: Caller::Operator,
-        command: Command::CreateGuild(Box::new(new)),
-    };
+    let (router, _) = guilds_on(Arc::new(journal.clone()), GuildSettings::default());
+    let request = create_guild("stored", owner(0), ChannelId::new(CHANNELS));
     router.ask(GuildId::new(GUILDS), request).await.unwrap();
     let entries = journal.read(GuildId::new(GUILDS), 0, 9).await.unwrap();
     let text = |record: &Bytes| String::from_utf8(record.to_vec()).unwrap();
@@ -212,7 +174,7 @@ async fn measure(dir: &Path, count: u64) {
         housekeeping: Duration::from_millis(50),
         ..GuildSettings::default()
     };
-    let (router, registry) = node(Arc::clone(&journal), passing);
+    let (router, registry) = guilds_on(Arc::clone(&journal), passing);
     let first = ask(&router, count / 2).await;
     println!(
         "first request: {:.1} ms after it was asked",
@@ -261,7 +223,7 @@ async fn measure(dir: &Path, count: u64) {
         housekeeping: Duration::from_secs(3_600),
         ..GuildSettings::default()
     };
-    let (router, registry) = node(journal, staying);
+    let (router, registry) = guilds_on(journal, staying);
     let before = resident_kib();
     for round in 1..=3 {
         let many = (count / 20).min(20_000);

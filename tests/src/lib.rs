@@ -10,6 +10,7 @@ pub mod binary;
 pub mod bystander;
 pub mod crash;
 pub mod deadline;
+pub mod flood;
 pub mod gateway;
 pub mod inflate;
 pub mod limits;

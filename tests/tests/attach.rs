@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use guildhall_tests::flood::post_until;
 use guildhall_tests::numbered::ids;
 use guildhall_tests::rest::text;
 use guildhall_tests::{Payload, Session, Setup, World};
@@ -98,19 +99,8 @@ async fn world(members: usize) -> Arc<World> {
 
 /// Posts until `stop`.
 fn post(world: &Arc<World>, stop: &Arc<AtomicBool>) -> JoinSet<()> {
-    let mut posters = JoinSet::new();
-    for poster in 0..POSTERS {
-        let (world, stop) = (Arc::clone(world), Arc::clone(stop));
-        posters.spawn(async move {
-            let mut number = 0;
-            while !stop.load(Ordering::Relaxed) {
-                let content = format!("{poster}-{number}");
-                world.owner.rest.say(&world.channel, &content).await;
-                number += 1;
-            }
-        });
-    }
-    posters
+    let stop = Arc::clone(stop);
+    post_until(world, POSTERS, move || stop.load(Ordering::Relaxed))
 }
 
 async fn check(world: &World, mut watchers: JoinSet<Vec<Seen>>, wanted: usize) {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use guildhall_tests::flood::post_until;
+use guildhall_tests::numbered::ids;
 use guildhall_tests::rest::text;
-use guildhall_tests::{DEADLINE, Payload, Setup, World};
+use guildhall_tests::{DEADLINE, Setup, World};
 use tokio::task::JoinSet;
 
 /// Enough for writes to be what costs most.
@@ -16,13 +18,6 @@ const SESSIONS: usize = 300;
 const POSTERS: usize = 8;
 /// Writes that have to be held back, so that it is no coincidence.
 const HELD: f64 = 3_000.0;
-
-fn messages(payloads: &[Payload]) -> Vec<&str> {
-    let created = payloads
-        .iter()
-        .filter(|payload| payload.is("MESSAGE_CREATE"));
-    created.map(|payload| text(&payload.d["id"])).collect()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i3_events_that_share_a_write_come_each_once_and_in_order() {
@@ -34,25 +29,11 @@ async fn i3_events_that_share_a_write_come_each_once_and_in_order() {
     let mut readers = JoinSet::new();
     for account in &world.members {
         let mut session = world.login(account).await;
-        readers.spawn(async move {
-            let seen = session.until_message("end").await;
-            let ids = messages(&seen).into_iter().map(str::to_owned);
-            ids.collect::<Vec<_>>()
-        });
+        readers.spawn(async move { ids(&session.until_message("end").await) });
     }
     let enough = Arc::new(AtomicBool::new(false));
-    let mut posters = JoinSet::new();
-    for poster in 0..POSTERS {
-        let (world, enough) = (Arc::clone(&world), Arc::clone(&enough));
-        posters.spawn(async move {
-            let mut number = 0;
-            while !enough.load(Ordering::Relaxed) {
-                let content = format!("{poster}-{number}");
-                world.owner.rest.say(&world.channel, &content).await;
-                number += 1;
-            }
-        });
-    }
+    let over = Arc::clone(&enough);
+    let mut posters = post_until(&world, POSTERS, move || over.load(Ordering::Relaxed));
     let began = Instant::now();
     let mut held = 0.0;
     while held < HELD {
@@ -71,10 +52,11 @@ async fn i3_events_that_share_a_write_come_each_once_and_in_order() {
         done.unwrap();
     }
     world.owner.rest.say(&world.channel, "end").await;
-    let mut sent: Vec<String> = Vec::new();
-    for message in world.owner.rest.history(&world.channel).await {
-        sent.push(text(&message["id"]).to_owned());
-    }
+    let history = world.owner.rest.history(&world.channel).await;
+    let sent = history
+        .iter()
+        .map(|message| text(&message["id"]).to_owned());
+    let mut sent: Vec<String> = sent.collect();
     sent.pop();
     while let Some(seen) = readers.join_next().await {
         let seen = seen.unwrap();

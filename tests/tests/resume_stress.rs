@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastrand::Rng;
+use guildhall_tests::flood::post_until;
 use guildhall_tests::rest::text;
 use guildhall_tests::{Cut, Gateway, Session, Setup, World};
 use tokio::task::JoinSet;
@@ -142,18 +143,9 @@ async fn i3_i10_sessions_cut_at_random_moments_see_every_message_once_and_in_ord
         };
         readers.spawn(reader.run(session, Arc::clone(&cuts_left)));
     }
-    let mut posters = JoinSet::new();
-    for poster in 0..POSTERS {
-        let (world, cuts_left) = (Arc::clone(&world), Arc::clone(&cuts_left));
-        posters.spawn(async move {
-            let mut number = 0;
-            while cuts_left.load(Ordering::Relaxed) > 0 {
-                let content = format!("{poster}-{number}");
-                world.owner.rest.say(&world.channel, &content).await;
-                number += 1;
-            }
-        });
-    }
+    let mut posters = post_until(&world, POSTERS, move || {
+        cuts_left.load(Ordering::Relaxed) == 0
+    });
     // Whatever fails first is what went wrong.
     while let Some(done) = posters.join_next().await {
         done.unwrap();

@@ -149,9 +149,13 @@ impl Executors {
     }
 }
 
+fn name_of(executor: ExecutorId) -> String {
+    format!("executor {executor}")
+}
+
 impl Executor {
     fn start(id: ExecutorId) -> io::Result<Arc<Self>> {
-        let line = Arc::new(Lifeline::new(format!("executor {id}")));
+        let line = Arc::new(Lifeline::new(name_of(id)));
         let arbiter = Arbiter::try_new()?.handle();
         let beating = Arc::clone(&line);
         arbiter.spawn(async move {
@@ -191,13 +195,11 @@ impl ExecutorState {
 
     /// What there is to complain of.
     pub fn complaint(&self) -> Option<String> {
-        let (id, seconds) = (self.id, self.stuck?.silent.as_secs());
-        let guild = self
-            .stuck_in()
-            .map_or_else(String::new, |guild| format!(" in guild {guild}"));
-        Some(format!(
-            "executor {id} has been stuck for {seconds} s{guild}"
-        ))
+        let complaint = self.stuck?.complaint(&name_of(self.id));
+        Some(match self.stuck_in() {
+            Some(guild) => format!("{complaint} in guild {guild}"),
+            None => complaint,
+        })
     }
 }
 

@@ -30,12 +30,11 @@ struct Inner {
 }
 
 struct Running {
-    incarnation: u64,
+    tenure: Tenure,
     mailer: Mailer<GuildActor>,
     seat: Seat,
     stats: Arc<GuildStats>,
     started_ms: u64,
-    evicted: Evicted,
     _counted: Counted,
 }
 
@@ -109,21 +108,17 @@ impl Registry {
             incarnation: self.inner.incarnations.fetch_add(1, Ordering::Relaxed),
             evicted: Evicted::default(),
         };
-        let Tenure {
-            incarnation,
-            evicted,
-        } = tenure.clone();
         let (registry, tools) = (self.clone(), self.inner.tools.clone());
+        let actor_tenure = tenure.clone();
         let address = guarded::start_on(seat.arbiter(), seat.mark(id), move |_| {
-            GuildActor::new(id, tools, registry, actor_stats, tenure)
+            GuildActor::new(id, tools, registry, actor_stats, actor_tenure)
         });
         Running {
-            incarnation,
+            tenure,
             mailer: Mailer::new(address, gauge),
             seat,
             stats,
             started_ms: clock::unix_ms(),
-            evicted,
             _counted: Counted::new(&self.inner.tools.counters),
         }
     }
@@ -140,18 +135,17 @@ impl Registry {
         if let Some(running) = self.inner.running.get(&id)
             && running.mailer.is_open()
         {
-            return post(&running.mailer, running.incarnation);
+            return post(&running.mailer, running.tenure.incarnation);
         }
-        let entry = self
+        let mut running = self
             .inner
             .running
             .entry(id)
             .or_insert_with(|| self.start(id));
-        let mut running = entry;
         if !running.mailer.is_open() {
             *running = self.start(id);
         }
-        post(&running.mailer, running.incarnation)
+        post(&running.mailer, running.tenure.incarnation)
     }
 
     /// Posts mail to the guild's actor where it runs.
@@ -168,7 +162,7 @@ impl Registry {
     /// must not stop.
     pub(super) fn retire(&self, id: GuildId, incarnation: u64) -> bool {
         let idle = |_: &GuildId, running: &Running| {
-            running.incarnation == incarnation && running.mailer.gauge().count() == 0
+            running.tenure.incarnation == incarnation && running.mailer.gauge().count() == 0
         };
         self.inner.running.remove_if(&id, idle).is_some()
     }
@@ -176,7 +170,7 @@ impl Registry {
     /// Whether the guild's actor is this one.
     pub(super) fn is_current(&self, id: GuildId, incarnation: u64) -> bool {
         let running = self.inner.running.get(&id);
-        running.is_some_and(|running| running.incarnation == incarnation)
+        running.is_some_and(|running| running.tenure.incarnation == incarnation)
     }
 
     /// Takes every guild off an executor that is stuck; answers how many. They are started on another
@@ -270,7 +264,7 @@ impl Running {
 
     /// Has the actor stop as soon as it runs again.
     fn evict(self) {
-        self.evicted.0.store(true, Ordering::Release);
+        self.tenure.evicted.0.store(true, Ordering::Release);
         self.mailer.post_control(GuildMail::Evicted);
     }
 }

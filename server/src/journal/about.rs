@@ -83,6 +83,26 @@ impl Span {
     }
 }
 
+impl Stretch {
+    /// Where the next record about a message goes; `None` where that would be the first of a message for
+    /// which there is no room: then there is [more](Self::more).
+    pub fn entries_of(
+        &mut self,
+        id: MessageId,
+        has_room: impl FnOnce(usize) -> bool,
+    ) -> Option<&mut Vec<Entry>> {
+        let count = self.messages.len();
+        if self.messages.last().is_none_or(|(last, _)| *last != id) {
+            if !has_room(count) {
+                self.more = true;
+                return None;
+            }
+            self.messages.push((id, Vec::new()));
+        }
+        self.messages.last_mut().map(|(_, entries)| entries)
+    }
+}
+
 /// Messages that were found, in the order that was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stretch {

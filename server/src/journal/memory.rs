@@ -68,17 +68,10 @@ impl Log {
     ) -> Stretch {
         let mut stretch = Stretch::default();
         for (_, id, position) in found {
-            let is_same = |(last, _): &(MessageId, Vec<Entry>)| last == id;
-            if !stretch.messages.last().is_some_and(is_same) {
-                if stretch.messages.len() == limit {
-                    stretch.more = true;
-                    break;
-                }
-                stretch.messages.push((*id, Vec::new()));
-            }
-            if let Some((_, entries)) = stretch.messages.last_mut() {
-                entries.extend(self.entry(*position));
-            }
+            let Some(entries) = stretch.entries_of(*id, |count| count < limit) else {
+                break;
+            };
+            entries.extend(self.entry(*position));
         }
         for (_, entries) in &mut stretch.messages {
             entries.sort_by_key(|entry| entry.position);

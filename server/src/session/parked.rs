@@ -78,20 +78,19 @@ impl ParkedSessions {
     /// Adds sessions from before a stop.
     pub fn fill(&self, sessions: impl IntoIterator<Item = Parked>) {
         for Parked { parts, detached_ms } in sessions {
-            let id = parts.id;
-            let kept = Kept::Whole(parts);
-            self.0.sessions.insert(id, Entry { kept, detached_ms });
+            self.insert(parts.id, Kept::Whole(parts), detached_ms);
         }
-        self.0.next_end_ms.store(0, Ordering::Relaxed);
     }
 
     /// Adds sessions from before a crash.
     pub fn fill_found(&self, sessions: impl IntoIterator<Item = Found>) {
         for Found { past, detached_ms } in sessions {
-            let id = past.id();
-            let kept = Kept::Past(past);
-            self.0.sessions.insert(id, Entry { kept, detached_ms });
+            self.insert(past.id(), Kept::Past(past), detached_ms);
         }
+    }
+
+    fn insert(&self, id: SessionId, kept: Kept, detached_ms: u64) {
+        self.0.sessions.insert(id, Entry { kept, detached_ms });
         self.0.next_end_ms.store(0, Ordering::Relaxed);
     }
 

@@ -103,7 +103,9 @@ fn poll_write(
         match socket.poll_write_ready(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Err(_)) => return Poll::Ready(()),
-            Poll::Ready(Ok(())) => worker.flush(key),
+            Poll::Ready(Ok(())) => {
+                worker.flush(key);
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ use super::trail::Trail;
 use super::wheel::Wheel;
 use crate::clock;
 use crate::counters::{Close, HubCounters};
-use crate::fanout::lane::{Encoding, Lane, WRITE_SIZE};
+use crate::fanout::lane::{Encoding, Flushed, Lane, WRITE_SIZE};
 use crate::fanout::{HubId, Room};
 use crate::protocol::{CloseCode, GuildId, UserId};
 
@@ -208,16 +208,14 @@ impl Worker {
             .insert(Deadline::Session { key, generation }, deadline / 1_000 + 1);
     }
 
-    /// Writes a connection's pending frames, as far as its socket takes them.
-    pub fn flush(&mut self, key: usize) {
+    /// Writes a connection's pending frames, as far as its socket takes them; answers what was done.
+    pub fn flush(&mut self, key: usize) -> Flushed {
         self.trail.commit();
         let now_ms = self.now_ms();
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
+        let open = self.connections.get_mut(key).filter(|it| !it.dead);
+        let Some(connection) = open else {
+            return Flushed::default();
         };
-        if connection.dead {
-            return;
-        }
         let events = connection
             .session
             .and_then(|session| self.sessions.get_mut(session))
@@ -226,10 +224,9 @@ impl Worker {
         if self.scratch.capacity() > 4 * WRITE_SIZE {
             self.scratch = Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4);
         }
-        self.held.events += flushed.events as u64;
-        self.held.writes += flushed.writes as u64;
         self.counters.writes += flushed.writes as u64;
         self.counters.bytes_out += flushed.bytes as u64;
+        flushed
     }
 
     /// Queues a payload without a sequence number and writes it.
@@ -305,17 +302,17 @@ impl Worker {
 
     /// Gives a session an event of its own.
     fn deliver(&mut self, key: usize, body: Bytes) {
-        if let Some(session) = self.sessions.get_mut(key) {
-            self.trail.own(session.trail);
-            let bounds = &self.shared.settings.outbox;
-            self.after.push(key, session, Rc::new(body), bounds);
-        }
+        self.deliver_noted(key, body, Trail::own);
     }
 
     /// As [`Self::deliver`], for what a session that is resumed after a crash does not miss.
     fn deliver_passing(&mut self, key: usize, body: Bytes) {
+        self.deliver_noted(key, body, Trail::passing);
+    }
+
+    fn deliver_noted(&mut self, key: usize, body: Bytes, note: impl FnOnce(&mut Trail, u32)) {
         if let Some(session) = self.sessions.get_mut(key) {
-            self.trail.passing(session.trail);
+            note(&mut self.trail, session.trail);
             let bounds = &self.shared.settings.outbox;
             self.after.push(key, session, Rc::new(body), bounds);
         }

@@ -34,13 +34,10 @@ impl Disk {
         for pair in found {
             let key = pair.key().map_err(|error| read_error(&error))?;
             let (id, position) = keys::split_mention(&key).ok_or_else(damaged_key)?;
-            if stretch.messages.last().is_none_or(|(last, _)| *last != id) {
-                if stretch.messages.len() >= span.limit || bytes >= MAX_ABOUT_BYTES {
-                    stretch.more = true;
-                    break;
-                }
-                stretch.messages.push((id, Vec::new()));
-            }
+            let has_room = |count| count < span.limit && bytes < MAX_ABOUT_BYTES;
+            let Some(entries) = stretch.entries_of(id, has_room) else {
+                break;
+            };
             let record = view.get(&self.records, keys::record(guild, position));
             let Some(record) = record.map_err(|error| read_error(&error))? else {
                 if position <= trimmed {
@@ -50,12 +47,10 @@ impl Disk {
                 return Err(JournalError::Damaged(missing));
             };
             bytes += record.len();
-            if let Some((_, entries)) = stretch.messages.last_mut() {
-                entries.push(Entry {
-                    position,
-                    record: record.into(),
-                });
-            }
+            entries.push(Entry {
+                position,
+                record: record.into(),
+            });
         }
         if span.newest_first {
             for (_, entries) in &mut stretch.messages {

@@ -49,6 +49,13 @@ pub struct Stuck {
     pub work: u64,
 }
 
+impl Stuck {
+    /// What there is to complain of in a thread of this name.
+    pub fn complaint(&self, name: &str) -> String {
+        format!("{name} has been stuck for {} s", self.silent.as_secs())
+    }
+}
+
 impl Lifeline {
     /// A thread that beats all the time.
     pub fn new(name: impl Into<String>) -> Self {
@@ -107,8 +114,7 @@ impl Lifeline {
 
     /// What there is to complain of.
     pub fn complaint(&self) -> Option<String> {
-        let seconds = self.stuck()?.silent.as_secs();
-        Some(format!("{} has been stuck for {seconds} s", self.name))
+        Some(self.stuck()?.complaint(&self.name))
     }
 
     /// The watchdog looks, `passed` after it looked last. Only one thread may call it.

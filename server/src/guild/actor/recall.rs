@@ -73,8 +73,9 @@ impl Recalls {
 impl GuildActor {
     /// Handles a request, at once or when what it is about has been read.
     pub(super) fn handle_request(&mut self, request: InHand) {
-        if self.core.wants(&self.moment(), &request.request).is_empty() {
-            self.handle_known(request);
+        let at = self.moment();
+        if self.core.wants(&at, &request.request).is_empty() {
+            self.handle_known(&at, request);
         } else if let Err(request) = self.recalls.push(request) {
             self.give_up_recall(&request);
         }
@@ -115,9 +116,10 @@ impl GuildActor {
         while requests.len() < ROUND
             && let Some(waiting) = self.recalls.pop()
         {
-            let wanted = self.core.wants(&self.moment(), &waiting.request.request);
+            let at = self.moment();
+            let wanted = self.core.wants(&at, &waiting.request.request);
             if wanted.is_empty() {
-                self.handle_known(waiting.request);
+                self.handle_known(&at, waiting.request);
                 continue;
             }
             for span in wanted {
@@ -156,9 +158,10 @@ impl GuildActor {
         };
         let mut again = Vec::new();
         for waiting in round.requests {
+            let at = self.moment();
             let request = &waiting.request.request;
-            if useful && self.core.wants(&self.moment(), request).is_empty() {
-                self.handle_known(waiting.request);
+            if useful && self.core.wants(&at, request).is_empty() {
+                self.handle_known(&at, waiting.request);
             } else if waiting.rounds + 1 < MAX_ROUNDS {
                 again.push(Waiting {
                     rounds: waiting.rounds + 1,

@@ -16,7 +16,7 @@ use crate::fanout::mail::GuildNews;
 #[cfg(any(test, feature = "fault-points"))]
 use crate::guild::command::Command;
 use crate::guild::command::Outcome;
-use crate::guild::core::GuildCore;
+use crate::guild::core::{GuildCore, Moment};
 use crate::guild::recent::RecentItems;
 use crate::guild::stats::{GuildStats, Health};
 use crate::journal::JournalError;
@@ -240,7 +240,7 @@ impl GuildActor {
     }
 
     /// Handles a request that nothing is missing for.
-    pub(super) fn handle_known(&mut self, request: InHand) {
+    pub(super) fn handle_known(&mut self, at: &Moment, request: InHand) {
         let (ticket, again) = (request.ticket, request.request.clone());
         self.in_hand = Some(request);
         #[cfg(any(test, feature = "fault-points"))]
@@ -248,7 +248,7 @@ impl GuildActor {
             faults::hit(faults::Point::HandlerPanic, self.id);
             faults::hit(faults::Point::Loop, self.id);
         }
-        self.core.handle(&self.moment(), ticket, again);
+        self.core.handle(at, ticket, again);
         self.in_hand = None;
     }
 

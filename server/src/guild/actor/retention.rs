@@ -13,7 +13,7 @@ use super::GuildActor;
 use crate::clock;
 use crate::guild::core::Retention;
 use crate::journal::{Journal, JournalError, Snapshot, Span};
-use crate::protocol::{ChannelId, GuildId, MessageId, Position};
+use crate::protocol::{ChannelId, GuildId, MessageId};
 
 /// How much history is kept, and how often that is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -145,15 +145,6 @@ async fn drop_records(
             last = last.min(first.position - 1);
         }
     }
-    drop_until_done(journal, guild, last, through).await
-}
-
-async fn drop_until_done(
-    journal: &dyn Journal,
-    guild: GuildId,
-    last: Position,
-    through: MessageId,
-) -> Result<(), JournalError> {
     while !journal.trim(guild, last, through).await? {
         tokio::task::yield_now().await;
     }

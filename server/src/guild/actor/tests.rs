@@ -527,13 +527,20 @@ fn i10_a_hub_that_joins_again_is_sent_the_whole_stretch_from_the_journal() {
     });
 }
 
+/// Guilds that tidy up all the time.
+fn tidy() -> GuildSettings {
+    GuildSettings {
+        housekeeping: Duration::from_millis(5),
+        ..GuildSettings::default()
+    }
+}
+
 #[test]
 fn a_guild_that_nobody_uses_leaves_memory_and_wakes_as_it_was() {
     actix::System::new().block_on(async {
         let settings = GuildSettings {
             passivate_after: Duration::ZERO,
-            housekeeping: Duration::from_millis(5),
-            ..GuildSettings::default()
+            ..tidy()
         };
         let node = node_with(1, settings);
         node.create().await;
@@ -554,11 +561,7 @@ fn a_guild_that_nobody_uses_leaves_memory_and_wakes_as_it_was() {
 #[test]
 fn a_long_tail_becomes_a_snapshot_and_the_guild_is_read_from_it() {
     actix::System::new().block_on(async {
-        let settings = GuildSettings {
-            housekeeping: Duration::from_millis(5),
-            ..GuildSettings::default()
-        };
-        let node = node_with(1, settings);
+        let node = node_with(1, tidy());
         node.create().await;
         let long = "x".repeat(1_900);
         let mut said = 0;

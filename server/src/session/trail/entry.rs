@@ -3,7 +3,6 @@
 //! An entry begins with one number, `n · 8 + kind`. What there are many of is a few bytes; what is rare
 //! is JSON.
 
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -167,7 +166,7 @@ impl Encoder {
 
     pub(super) fn delivered(&mut self, number: u32, guild: GuildId, position: Option<Position>) {
         match position {
-            None => self.head(number.into(), kind::PASSING),
+            None => self.passing(number),
             Some(position) => {
                 self.enter(guild);
                 self.head(number.into(), kind::DELIVERED);
@@ -206,7 +205,7 @@ impl Encoder {
         let (head, content) = self.block.split_at_mut(BLOCK_HEAD);
         let len = u32::try_from(content.len()).expect("what one turn hands out is below 4 GiB");
         head[..4].copy_from_slice(&len.to_le_bytes());
-        head[4..].copy_from_slice(&hash(content).to_le_bytes());
+        head[4..].copy_from_slice(&XxHash3_64::oneshot(content).to_le_bytes());
         &self.block
     }
 
@@ -273,7 +272,7 @@ impl<'a> Entries<'a> {
         let len = u32::from_le_bytes(*head.first_chunk()?) as usize;
         let wanted = u64::from_le_bytes(*head.last_chunk()?);
         let (content, rest) = rest.split_at_checked(len)?;
-        if len == 0 || hash(content) != wanted {
+        if len == 0 || XxHash3_64::oneshot(content) != wanted {
             return None;
         }
         (self.block, self.file) = (content, rest);
@@ -346,10 +345,4 @@ impl Iterator for Entries<'_> {
         }
         self.entry()
     }
-}
-
-fn hash(content: &[u8]) -> u64 {
-    let mut hasher = XxHash3_64::new();
-    hasher.write(content);
-    hasher.finish()
 }

@@ -22,8 +22,7 @@ pub(super) type Tables = HashMap<GuildId, BTreeMap<Position, Arc<Visibility>>>;
 #[derive(Debug)]
 pub struct Past {
     id: SessionId,
-    image: Image,
-    /// By rising order; each begins at the number at which the one before it ends.
+    /// At least one, by rising order; each begins at the number at which the one before it ends.
     stretches: Vec<Stretch>,
     tables: Arc<Tables>,
 }
@@ -31,6 +30,7 @@ pub struct Past {
 /// What happened to a session from an image of it on.
 #[derive(Debug)]
 pub(super) struct Stretch {
+    /// What never changes of the session; the rest has gone into `base`.
     pub(super) image: Image,
     base: State,
     steps: VecDeque<Step>,
@@ -120,11 +120,12 @@ impl State {
 }
 
 impl Stretch {
-    pub(super) fn new(image: Image) -> Self {
-        let guilds = image.guilds.iter().map(|standing| {
+    pub(super) fn new(mut image: Image) -> Self {
+        let guilds = std::mem::take(&mut image.guilds);
+        let guilds = guilds.into_iter().map(|standing| {
             let place = Place {
                 position: standing.position,
-                member: Arc::clone(&standing.member),
+                member: standing.member,
                 in_room: standing.in_room,
             };
             (standing.guild, place)
@@ -133,8 +134,8 @@ impl Stretch {
             base: State {
                 seq: image.seq,
                 guilds: guilds.collect(),
-                asked: image.asked.clone(),
-                presence: image.presence.clone(),
+                asked: std::mem::take(&mut image.asked),
+                presence: std::mem::take(&mut image.presence),
             },
             steps: VecDeque::new(),
             last_seq: image.seq,
@@ -193,10 +194,8 @@ impl Past {
             }
             whole.push(next);
         }
-        let image = whole.last()?.image.clone();
         Some(Self {
-            id: image.id.parse().ok()?,
-            image,
+            id: whole.last()?.image.id.parse().ok()?,
             stretches: whole,
             tables,
         })
@@ -209,7 +208,12 @@ impl Past {
 
     /// Whose it is.
     pub fn user(&self) -> UserId {
-        self.image.user.id
+        self.image().user.id
+    }
+
+    fn image(&self) -> &Image {
+        let newest = self.stretches.last();
+        &newest.expect("invariant: there is at least one").image
     }
 
     /// The session as it was after its event `seq`, with nothing kept: its guilds are to give it all
@@ -245,12 +249,13 @@ impl Past {
                 table: Arc::clone(table),
             })
         });
+        let image = self.image();
         Some(SessionParts {
             id: self.id,
-            user: Arc::clone(&self.image.user),
-            intents: Intents::from_bits(self.image.intents),
-            shard: self.image.shard,
-            large_threshold: self.image.large_threshold,
+            user: Arc::clone(&image.user),
+            intents: Intents::from_bits(image.intents),
+            shard: image.shard,
+            large_threshold: image.large_threshold,
             presence: state.presence,
             outbox: OutboxParts {
                 frames: Vec::new(),

@@ -76,6 +76,13 @@ impl Data {
         Run { dir, found }
     }
 
+    /// A session of a run that is not looked at again, with what its trail calls it.
+    fn session(&self) -> (Trail, SessionId, u32) {
+        let (mut trail, id) = (self.run().trail(0), SessionId::random());
+        let number = settled(&mut trail, id);
+        (trail, id, number)
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         let files = fs::read_dir(self.0.path().join("session-trails")).unwrap();
         files.map(|file| file.unwrap().path()).collect()
@@ -105,10 +112,16 @@ fn position(parts: &SessionParts, guild: GuildId) -> Option<Position> {
     Some(part.position)
 }
 
+/// Who sees what in both guilds.
+fn tables(trail: &mut Trail) {
+    for guild in [CATS, DOGS] {
+        trail.table(4, &table(guild, Permissions::NONE));
+    }
+}
+
 /// A session in two guilds; READY was 1, the guilds 2 and 3.
 fn settled(trail: &mut Trail, id: SessionId) -> u32 {
-    trail.table(4, &table(CATS, Permissions::NONE));
-    trail.table(4, &table(DOGS, Permissions::NONE));
+    tables(trail);
     let number = trail.session(|| image(id, 0, &[]));
     trail.own(number);
     for guild in [CATS, DOGS] {
@@ -121,9 +134,7 @@ fn settled(trail: &mut Trail, id: SessionId) -> u32 {
 #[test]
 fn i10_a_session_is_where_it_was_after_each_number() {
     let data = Data::new();
-    let (first, id) = (data.run(), SessionId::random());
-    let mut trail = first.trail(0);
-    let number = settled(&mut trail, id);
+    let (mut trail, id, number) = data.session();
     trail.delivered(number, CATS, Some(6));
     trail.delivered(number, DOGS, Some(9));
     trail.delivered(number, CATS, None);
@@ -192,9 +203,7 @@ fn i10_what_no_guild_gives_again_must_have_arrived() {
 #[test]
 fn i3_roles_and_tables_are_those_of_the_number() {
     let data = Data::new();
-    let (first, id) = (data.run(), SessionId::random());
-    let mut trail = first.trail(0);
-    let number = settled(&mut trail, id);
+    let (mut trail, id, number) = data.session();
     trail.delivered(number, CATS, Some(6));
     trail.table(7, &table(CATS, Permissions::VIEW_CHANNEL));
     trail.delivered(number, CATS, Some(8));
@@ -220,9 +229,7 @@ fn i3_roles_and_tables_are_those_of_the_number() {
 #[test]
 fn a_session_that_sees_nothing_does_not_fall_behind_its_room() {
     let data = Data::new();
-    let (first, id) = (data.run(), SessionId::random());
-    let mut trail = first.trail(0);
-    let number = settled(&mut trail, id);
+    let (mut trail, id, number) = data.session();
     for position in [5, 100, 300, 900] {
         trail.progress(CATS, position);
     }
@@ -240,9 +247,7 @@ fn a_session_that_sees_nothing_does_not_fall_behind_its_room() {
 #[test]
 fn i10_a_file_that_is_cut_off_counts_as_far_as_it_goes() {
     let data = Data::new();
-    let (first, id) = (data.run(), SessionId::random());
-    let mut trail = first.trail(0);
-    let number = settled(&mut trail, id);
+    let (mut trail, id, number) = data.session();
     trail.commit();
     for position in 6..10 {
         trail.delivered(number, CATS, Some(position));
@@ -284,8 +289,7 @@ fn a_session_goes_on_in_the_next_file_and_on_another_worker() {
     let mut seq = 4;
     for _ in 0..3 {
         one.begin_file(|trail| {
-            trail.table(4, &table(CATS, Permissions::NONE));
-            trail.table(4, &table(DOGS, Permissions::NONE));
+            tables(trail);
             let places = [(CATS, seq + 2), (DOGS, 5)];
             number = trail.session(|| image(id, seq, &places));
         });
@@ -300,8 +304,7 @@ fn a_session_goes_on_in_the_next_file_and_on_another_worker() {
         2 + 1,
         "the newest and the one before it"
     );
-    two.table(4, &table(CATS, Permissions::NONE));
-    two.table(4, &table(DOGS, Permissions::NONE));
+    tables(&mut two);
     let number = two.session(|| image(id, 7, &[(CATS, 9), (DOGS, 5)]));
     two.delivered(number, CATS, Some(10));
     two.commit();
@@ -322,9 +325,7 @@ fn a_session_goes_on_in_the_next_file_and_on_another_worker() {
 #[test]
 fn i10_numbers_that_were_given_anew_mean_the_new_events() {
     let data = Data::new();
-    let (first, id) = (data.run(), SessionId::random());
-    let mut trail = first.trail(0);
-    let number = settled(&mut trail, id);
+    let (mut trail, id, number) = data.session();
     for position in 6..10 {
         trail.delivered(number, CATS, Some(position));
     }
@@ -332,8 +333,7 @@ fn i10_numbers_that_were_given_anew_mean_the_new_events() {
     // It came back after 5 and was handed other events than before.
     let second = data.run();
     let mut trail = second.trail(0);
-    trail.table(4, &table(CATS, Permissions::NONE));
-    trail.table(4, &table(DOGS, Permissions::NONE));
+    tables(&mut trail);
     let number = trail.session(|| image(id, 5, &[(CATS, 7), (DOGS, 5)]));
     trail.delivered(number, DOGS, Some(100));
     trail.delivered(number, CATS, Some(8));
@@ -394,9 +394,7 @@ fn a_file_from_before_the_machine_was_started_anew_is_passed_over() {
 #[test]
 fn i10_a_write_that_fails_gives_up_what_would_be_out_of_date() {
     let data = Data::new();
-    let (first, id) = (data.run(), SessionId::random());
-    let mut trail = first.trail(0);
-    let number = settled(&mut trail, id);
+    let (mut trail, id, number) = data.session();
     trail.commit();
     trail.break_file();
     trail.delivered(number, CATS, Some(6));
@@ -418,9 +416,7 @@ fn i10_a_write_that_fails_gives_up_what_would_be_out_of_date() {
 #[test]
 fn a_long_trail_is_known_from_its_newest_part_on() {
     let data = Data::new();
-    let (first, id) = (data.run(), SessionId::random());
-    let mut trail = first.trail(0);
-    let number = settled(&mut trail, id);
+    let (mut trail, id, number) = data.session();
     for position in 6..20_000 {
         trail.delivered(number, CATS, Some(position));
     }

@@ -34,29 +34,41 @@ pub(super) struct Held {
     next_ms: u64,
     /// Wakes the timer.
     bell: Rc<Notify>,
-    /// Events and writes so far.
-    pub(super) events: u64,
-    pub(super) writes: u64,
+}
+
+/// What the worker has written in one go.
+struct Round {
+    started: Instant,
+    events: u64,
+    writes: u64,
+    /// Connections that were written to for the first time in this window.
+    connections: u64,
+}
+
+impl Round {
+    fn begin() -> Self {
+        Self {
+            started: clock::now(),
+            events: 0,
+            writes: 0,
+            connections: 0,
+        }
+    }
 }
 
 impl Held {
     pub(super) fn new(longest: Duration) -> Self {
         Self {
             pace: Pace::new(longest),
-            slots: Vec::new(),
+            slots: vec![Vec::new(); SLOTS],
             count: 0,
             next_ms: 0,
             bell: Rc::default(),
-            events: 0,
-            writes: 0,
         }
     }
 
     /// Holds a connection until its moment.
     fn hold(&mut self, key: usize, generation: u32, now_ms: u64, pace_ms: u64) {
-        if self.slots.is_empty() {
-            self.slots.resize_with(SLOTS, Vec::new);
-        }
         if self.count == 0 {
             self.next_ms = now_ms;
             self.bell.notify_one();
@@ -80,9 +92,11 @@ impl Held {
 
     /// The next moment at which a connection is to be written to, in milliseconds of the worker's clock.
     fn due_ms(&self) -> Option<u64> {
-        let slots = self.next_ms..self.next_ms + SLOTS as u64;
-        let mut slots = slots.filter(|ms| !self.slots[*ms as usize % SLOTS].is_empty());
-        if self.count == 0 { None } else { slots.next() }
+        if self.count == 0 {
+            return None;
+        }
+        let mut slots = self.next_ms..self.next_ms + SLOTS as u64;
+        slots.find(|ms| !self.slots[*ms as usize % SLOTS].is_empty())
     }
 }
 
@@ -101,60 +115,57 @@ impl Worker {
         if self.after.dirty.is_empty() {
             return;
         }
-        let started = clock::now();
-        let at = started.duration_since(self.started);
+        let mut round = Round::begin();
         let pace = self.held.pace.get();
         let mut dirty = std::mem::take(&mut self.after.dirty);
-        let before = self.tally();
-        let mut fresh = 0;
         for key in dirty.drain(..) {
             let Some(session) = self.sessions.get_mut(key) else {
                 continue;
             };
             session.dirty = false;
             if let Some(connection) = session.connection() {
-                fresh += u64::from(self.write_or_hold(connection, at, pace));
+                self.write_or_hold(connection, pace, &mut round);
             }
         }
         self.after.dirty = dirty;
-        self.note_writes(before, fresh, started);
+        self.note_writes(&round);
     }
 
-    /// Whether the connection was written to for the first time in this window.
-    fn write_or_hold(&mut self, key: usize, at: Duration, pace: Duration) -> bool {
+    fn write_or_hold(&mut self, key: usize, pace: Duration, round: &mut Round) {
+        let at = round.started.duration_since(self.started);
         let Some(connection) = self.connections.get_mut(key) else {
-            return false;
+            return;
         };
         if connection.held {
-            return false;
+            return;
         }
-        if !pace.is_zero() && at < connection.written_at + pace {
-            connection.held = true;
-            let (now_ms, pace_ms) = (at.as_millis() as u64, pace.as_millis() as u64);
-            self.held
-                .hold(key, connection.generation, now_ms, pace_ms.max(1));
-            return false;
+        if pace.is_zero() || at >= connection.written_at + pace {
+            self.write(key, round);
+            return;
         }
-        self.write(key, at)
+        connection.held = true;
+        let (now_ms, pace_ms) = (at.as_millis() as u64, pace.as_millis() as u64);
+        self.held
+            .hold(key, connection.generation, now_ms, pace_ms.max(1));
     }
 
-    fn write(&mut self, key: usize, at: Duration) -> bool {
+    fn write(&mut self, key: usize, round: &mut Round) {
+        let at = round.started.duration_since(self.started);
         let Some(connection) = self.connections.get_mut(key) else {
-            return false;
+            return;
         };
-        let fresh = connection.written_at <= self.held.pace.window_began();
+        round.connections += u64::from(connection.written_at <= self.held.pace.window_began());
         connection.written_at = at;
-        self.flush(key);
-        fresh
+        let flushed = self.flush(key);
+        round.events += flushed.events as u64;
+        round.writes += flushed.writes as u64;
     }
 
     /// Writes to connections whose moment has come; whether more of them wait.
     pub(super) fn flush_held(&mut self) -> bool {
-        let started = clock::now();
-        let at = started.duration_since(self.started);
-        let now_ms = at.as_millis() as u64;
-        let before = self.tally();
-        let (mut fresh, mut left) = (0, SLICE);
+        let mut round = Round::begin();
+        let now_ms = round.started.duration_since(self.started).as_millis() as u64;
+        let mut left = SLICE;
         while left > 0
             && let Some((key, generation)) = self.held.release(now_ms)
         {
@@ -164,27 +175,18 @@ impl Worker {
             {
                 connection.held = false;
                 self.counters.held_writes += 1;
-                fresh += u64::from(self.write(key, at));
+                self.write(key, &mut round);
             }
         }
-        self.note_writes(before, fresh, started);
+        self.note_writes(&round);
         left == 0
     }
 
-    const fn tally(&self) -> (u64, u64) {
-        (self.held.events, self.held.writes)
-    }
-
-    fn note_writes(&mut self, before: (u64, u64), fresh: u64, started: Instant) {
+    fn note_writes(&mut self, round: &Round) {
         let now = clock::now();
-        let (events, writes) = self.tally();
+        let busy = now.duration_since(round.started);
         let pace = &mut self.held.pace;
-        pace.wrote(
-            events - before.0,
-            writes - before.1,
-            fresh,
-            now.duration_since(started),
-        );
+        pace.wrote(round.events, round.writes, round.connections, busy);
         pace.tick(now.duration_since(self.started));
     }
 

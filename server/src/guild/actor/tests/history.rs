@@ -230,11 +230,7 @@ fn history_goes_by_age_once_and_what_is_young_stays() {
 #[test]
 fn of_a_deleted_guild_nothing_stays_but_that_it_was_there() {
     actix::System::new().block_on(async {
-        let settings = GuildSettings {
-            housekeeping: Duration::from_millis(5),
-            ..GuildSettings::default()
-        };
-        let node = node_with(1, settings);
+        let node = node_with(1, tidy());
         node.create().await;
         node.say_numbers(30).await;
         node.ask(Command::DeleteGuild).await.unwrap();
