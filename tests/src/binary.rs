@@ -18,8 +18,7 @@ pub const FAULTS_VARIABLE: &str = "GUILDHALL_FAULTS_BIN";
 pub fn path() -> PathBuf {
     find(VARIABLE, "guildhall").unwrap_or_else(|target| {
         panic!(
-            "no server binary in {target}: build one with `cargo build -p guildhall-server \
-             --profile test-release` or name one in {VARIABLE}"
+            "no server binary in {target}: build one with `cargo build` or name one in {VARIABLE}"
         )
     })
 }
