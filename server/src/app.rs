@@ -28,6 +28,7 @@ use crate::config::{Config, PublicUrl};
 use crate::counters::Counters;
 use crate::fanout::mail::HubLinks;
 use crate::guild::actor::GuildTools;
+use crate::guild::balancer;
 use crate::guild::executors::Executors;
 use crate::guild::registry::Registry;
 use crate::guild::router::Router;
@@ -267,9 +268,12 @@ impl App {
         if let Some(trails) = &self.shared.trails {
             sessions::forget_former_runs(Arc::clone(trails), self.shared.settings.resume_window);
         }
+        #[allow(clippy::disallowed_methods)] // ended below
+        let balancer = actix_rt::spawn(balancer::run(self.registry.clone()));
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);
+        balancer.abort();
         let sessions = drain(&self.shared, &context, &main_handle, &self.config).await;
         admin_handle.stop(false).await;
         // Both have ended; how they ended was logged by them.

@@ -1,10 +1,12 @@
 //! Guilds: the pure core of one, the actor around it, and what finds and runs them.
 
 pub mod actor;
+pub mod balancer;
 pub mod command;
 pub mod core;
 pub mod event;
 pub mod executors;
+pub mod loads;
 pub mod recall;
 mod recent;
 pub mod registry;

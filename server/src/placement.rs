@@ -1,4 +1,4 @@
-//! Which node owns which guild: pure, no I/O, no clock.
+//! Which node owns which guild, and which of its threads runs it: pure, no I/O, no clock.
 //!
 //! A guild's id is hashed onto a ring of virtual nodes ([`Ring`]); the first virtual node at or
 //! after the hash owns it. Operators may pin guilds to nodes ([`Overrides`]). Ring and pins
@@ -9,6 +9,7 @@
 //! order in which it heard of them, so no ring is ever sent over the network.
 
 mod decision;
+pub mod executors;
 mod generation;
 mod handle;
 mod hashing;

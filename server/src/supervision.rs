@@ -6,4 +6,5 @@ pub mod faults;
 pub mod guarded;
 pub mod lifeline;
 pub mod mail;
+pub mod meter;
 pub mod watchdog;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::Admin;
 use super::answer::{Answer, bad_request, json, ok};
-use super::load::{DEFAULT_WINDOW, MAX_WINDOW, Measured, measure};
+use super::load::{MAX_WINDOW, measure};
 use super::view::{ExecutorInfo, GuildInfo};
 use crate::guild::command::{Caller, Command, Reply, Request};
 use crate::guild::stats::Health;
@@ -53,24 +53,19 @@ pub(super) struct WindowQuery {
 }
 
 #[derive(Serialize)]
-struct MeasuredAnswer<'a> {
-    #[serde(flatten)]
-    guild: &'a GuildInfo,
-    /// Share of a thread used in the window, 0 to 1.
-    load: f64,
-}
-
-#[derive(Serialize)]
-struct GuildsAnswer<'a> {
+struct GuildsAnswer {
     running: usize,
-    window_ms: u64,
-    guilds: Vec<MeasuredAnswer<'a>>,
+    /// Over what loads were measured; none where they are the smoothed ones.
+    window_ms: Option<u64>,
+    guilds: Vec<GuildInfo>,
 }
 
-fn window(asked_ms: Option<u64>) -> Duration {
-    asked_ms
-        .map_or(DEFAULT_WINDOW, Duration::from_millis)
-        .min(MAX_WINDOW)
+fn window(asked_ms: Option<u64>) -> Option<Duration> {
+    asked_ms.map(|ms| Duration::from_millis(ms).min(MAX_WINDOW))
+}
+
+fn shown(window: Option<Duration>) -> Option<u64> {
+    window.map(|window| window.as_millis() as u64)
 }
 
 pub(super) async fn list(admin: web::Data<Admin>, query: web::Query<ListQuery>) -> Answer {
@@ -80,31 +75,26 @@ pub(super) async fn list(admin: web::Data<Admin>, query: web::Query<ListQuery>) 
     }
     let window = window(query.window_ms);
     let mut measured = measure(&*admin.view, window).await;
+    let running = measured.len();
     measured.sort_unstable_by(|a, b| order(query.sort, a, b));
+    measured.truncate(limit);
     Ok(ok(&GuildsAnswer {
-        running: measured.len(),
-        window_ms: window.as_millis() as u64,
-        guilds: measured
-            .iter()
-            .take(limit)
-            .map(|measured| MeasuredAnswer {
-                guild: &measured.guild,
-                load: measured.load,
-            })
-            .collect(),
+        running,
+        window_ms: shown(window),
+        guilds: measured,
     }))
 }
 
 /// Equals are ordered by id, so that a list does not dance.
-fn order(sort: Sort, a: &Measured, b: &Measured) -> Ordering {
+fn order(sort: Sort, a: &GuildInfo, b: &GuildInfo) -> Ordering {
     match sort {
         Sort::Load => b.load.total_cmp(&a.load),
-        Sort::Sessions => b.guild.sessions.cmp(&a.guild.sessions),
-        Sort::Requests => b.guild.requests.cmp(&a.guild.requests),
-        Sort::Waiting => b.guild.waiting_requests.cmp(&a.guild.waiting_requests),
+        Sort::Sessions => b.sessions.cmp(&a.sessions),
+        Sort::Requests => b.requests.cmp(&a.requests),
+        Sort::Waiting => b.waiting_requests.cmp(&a.waiting_requests),
         Sort::Id => Ordering::Equal,
     }
-    .then(a.guild.id.cmp(&b.guild.id))
+    .then(a.id.cmp(&b.id))
 }
 
 #[derive(Serialize)]
@@ -177,7 +167,7 @@ fn restart_guild(admin: &Admin, id: GuildId) -> Answer {
 
 #[derive(Serialize)]
 struct ExecutorsAnswer<'a> {
-    window_ms: u64,
+    window_ms: Option<u64>,
     executors: Vec<ExecutorAnswer<'a>>,
 }
 
@@ -185,8 +175,6 @@ struct ExecutorsAnswer<'a> {
 struct ExecutorAnswer<'a> {
     #[serde(flatten)]
     executor: &'a ExecutorInfo,
-    /// Share of the thread that its guilds used in the window, 0 to 1.
-    load: f64,
     /// Requests that wait for its guilds.
     waiting_requests: usize,
     /// Its busiest guild, if any was busy.
@@ -196,24 +184,29 @@ struct ExecutorAnswer<'a> {
 pub(super) async fn executors(admin: web::Data<Admin>, query: web::Query<WindowQuery>) -> Answer {
     let window = window(query.window_ms);
     let measured = measure(&*admin.view, window).await;
-    let infos = admin.view.executors();
+    let mut infos = admin.view.executors();
+    if window.is_some() {
+        for executor in &mut infos {
+            let own = measured.iter().filter(|it| it.executor == executor.id);
+            executor.load = own.map(|it| it.load).sum::<f64>().min(1.0);
+        }
+    }
     let executors = infos
         .iter()
         .map(|executor| {
-            let own = || measured.iter().filter(|m| m.guild.executor == executor.id);
+            let own = || measured.iter().filter(|it| it.executor == executor.id);
             ExecutorAnswer {
                 executor,
-                load: own().map(|m| m.load).sum::<f64>().min(1.0),
-                waiting_requests: own().map(|m| m.guild.waiting_requests).sum(),
+                waiting_requests: own().map(|it| it.waiting_requests).sum(),
                 busiest_guild: own()
-                    .filter(|m| m.load > 0.0)
+                    .filter(|it| it.load > 0.0)
                     .max_by(|a, b| a.load.total_cmp(&b.load))
-                    .map(|m| m.guild.id),
+                    .map(|it| it.id),
             }
         })
         .collect();
     Ok(ok(&ExecutorsAnswer {
-        window_ms: window.as_millis() as u64,
+        window_ms: shown(window),
         executors,
     }))
 }

@@ -1,5 +1,4 @@
-//! How busy guilds and executors are now: two readings a short window apart, taken when somebody
-//! asks, so that nobody pays for it otherwise.
+//! How busy guilds are: smoothed, as it is measured all the time, or over a window from now on.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,20 +7,15 @@ use super::view::{GuildInfo, View};
 use crate::clock;
 use crate::protocol::GuildId;
 
-/// The window where none is asked for.
-pub(super) const DEFAULT_WINDOW: Duration = Duration::from_millis(250);
 /// The longest window.
 pub(super) const MAX_WINDOW: Duration = Duration::from_secs(10);
 
-/// A guild and the share of a thread that it used, 0 to 1.
-pub(super) struct Measured {
-    pub(super) guild: GuildInfo,
-    pub(super) load: f64,
-}
-
-/// Measures every running guild over a window. A guild that was not there at its start is measured
-/// from its own start.
-pub(super) async fn measure(view: &dyn View, window: Duration) -> Vec<Measured> {
+/// Every running guild. With a window, its load is measured over it; a guild that was not there at its
+/// start is measured from its own start.
+pub(super) async fn measure(view: &dyn View, window: Option<Duration>) -> Vec<GuildInfo> {
+    let Some(window) = window else {
+        return view.guilds();
+    };
     let before: HashMap<GuildId, u64> = view
         .guilds()
         .into_iter()
@@ -31,22 +25,16 @@ pub(super) async fn measure(view: &dyn View, window: Duration) -> Vec<Measured> 
     if !window.is_zero() {
         tokio::time::sleep(window).await;
     }
-    let after = view.guilds();
+    let mut after = view.guilds();
     let elapsed_ns = clock::uptime().saturating_sub(from).as_nanos().max(1) as f64;
+    for guild in &mut after {
+        // An actor that was started again counts from zero: less than before.
+        let base = before
+            .get(&guild.id)
+            .copied()
+            .filter(|&busy| busy <= guild.busy_ns)
+            .unwrap_or(0);
+        guild.load = ((guild.busy_ns - base) as f64 / elapsed_ns).min(1.0);
+    }
     after
-        .into_iter()
-        .map(|guild| {
-            // An actor that was started again counts from zero: less than before.
-            let base = before
-                .get(&guild.id)
-                .copied()
-                .filter(|&busy| busy <= guild.busy_ns)
-                .unwrap_or(0);
-            let load = (guild.busy_ns - base) as f64 / elapsed_ns;
-            Measured {
-                load: load.min(1.0),
-                guild,
-            }
-        })
-        .collect()
 }

@@ -46,7 +46,12 @@ impl FakeNode {
             requests: id,
             items: 0,
             appends: 0,
+            offered: 0,
             busy_ns,
+            load: id as f64 / 10.0,
+            queue_delay_ms: 0.0,
+            events_per_second: 0.0,
+            offered_per_second: 0.0,
         }
     }
 }
@@ -79,6 +84,9 @@ impl View for FakeNode {
             state: "serving",
             stuck_since_ms: None,
             stuck_in: None,
+            load: 0.3,
+            busy: 0.4,
+            loop_delay_ms: 0.5,
         }]
     }
 
@@ -396,6 +404,14 @@ async fn guilds_are_listed_by_what_was_asked_for() {
     assert_eq!(body["executors"][0]["guilds"], 2);
     assert_eq!(body["executors"][0]["busiest_guild"], "2");
     assert!(body["executors"][0]["load"].as_f64().unwrap() > 0.0);
+    // Without a window the answer is there at once, and is of smoothed figures.
+    let (_, body) = house.get("/admin/v1/guilds?sort=load").await;
+    assert_eq!(body["window_ms"], Value::Null);
+    assert_eq!(body["guilds"][0]["id"], "2");
+    assert_eq!(body["guilds"][0]["load"], 0.2);
+    let (_, body) = house.get("/admin/v1/executors").await;
+    assert_eq!(body["executors"][0]["load"], 0.3);
+    assert_eq!(body["executors"][0]["busy"], 0.4);
 }
 
 #[actix_web::test]

@@ -93,8 +93,8 @@ pub struct NodeInfo {
     pub guilds: usize,
 }
 
-/// A thread that runs guilds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A thread that runs guilds. Shares are of its time, 0 to 1, smoothed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExecutorInfo {
     /// Its number.
     pub id: usize,
@@ -108,6 +108,12 @@ pub struct ExecutorInfo {
     pub stuck_since_ms: Option<u64>,
     /// The guild in which it is stuck, where it is one.
     pub stuck_in: Option<GuildId>,
+    /// What the guilds that it has now take.
+    pub load: f64,
+    /// What guilds had of it, those that have left included.
+    pub busy: f64,
+    /// How long a guild waits for the thread to come round to it, in milliseconds, smoothed.
+    pub loop_delay_ms: f64,
 }
 
 /// A running guild.
@@ -141,8 +147,18 @@ pub struct GuildInfo {
     pub items: u64,
     /// Appends acknowledged since the start.
     pub appends: u64,
+    /// Items times attached sessions since the start: the most deliveries that can have come of them.
+    pub offered: u64,
     /// Nanoseconds of its thread used since the start.
     pub busy_ns: u64,
+    /// Share of its thread's time, 0 to 1; smoothed, unless it was measured over a window on demand.
+    pub load: f64,
+    /// How long what is posted to it waits for its turn, in milliseconds, smoothed.
+    pub queue_delay_ms: f64,
+    /// Items per second, smoothed.
+    pub events_per_second: f64,
+    /// Offered deliveries per second, smoothed.
+    pub offered_per_second: f64,
 }
 
 /// A session.

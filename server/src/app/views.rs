@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -141,11 +142,19 @@ fn executor_info(executor: &ExecutorState) -> ExecutorInfo {
         },
         stuck_since_ms: executor.stuck.map(|stuck| stuck.since_ms),
         stuck_in: executor.stuck_in(),
+        load: executor.load.guilds,
+        busy: executor.load.busy,
+        loop_delay_ms: ms(executor.load.delay),
     }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 fn guild_info(guild: &RunningGuild) -> GuildInfo {
     let stats = &guild.stats;
+    let load = stats.load.get();
     GuildInfo {
         id: guild.id,
         executor: guild.executor,
@@ -164,7 +173,12 @@ fn guild_info(guild: &RunningGuild) -> GuildInfo {
         requests: GuildStats::get(&stats.requests),
         items: GuildStats::get(&stats.items),
         appends: GuildStats::get(&stats.appends),
-        busy_ns: GuildStats::get(&stats.busy_ns),
+        offered: GuildStats::get(&stats.offered),
+        busy_ns: stats.meter.busy_ns(),
+        load: load.share,
+        queue_delay_ms: ms(load.queue_delay),
+        events_per_second: load.events,
+        offered_per_second: load.offered,
     }
 }
 

@@ -278,6 +278,8 @@ impl GuildActor {
             return;
         }
         GuildStats::add(&self.stats.items, items.len() as u64);
+        let sessions = GuildStats::get(&self.stats.sessions);
+        GuildStats::add(&self.stats.offered, items.len() as u64 * sessions);
         self.tools.counters.publishes.inc_by(items.len() as u64);
         if self.subscriptions.is_empty() {
             items.clear();
@@ -438,6 +440,7 @@ impl Handler<Mail<GuildMail>> for GuildActor {
         }
         let started = clock::now();
         self.used = started;
+        self.stats.meter.waited(mail.permit.waited(started));
         if let GuildMail::Restart = mail.message {
             self.restart(ctx);
             return;
@@ -482,7 +485,6 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             // A flooded guild must not keep its executor from the others.
             ctx.wait(actix::fut::wrap_future(tokio::task::yield_now()));
         }
-        GuildStats::add(&self.stats.busy_ns, started.elapsed().as_nanos() as u64);
     }
 }
 

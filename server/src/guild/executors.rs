@@ -5,17 +5,25 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix::{Arbiter, ArbiterHandle, System};
 
+use super::loads::ThreadLoad;
+use super::stats::GuildStats;
+use crate::clock;
+use crate::placement::executors::{Candidate, choose};
 use crate::protocol::GuildId;
 use crate::supervision::guarded::Mark;
 use crate::supervision::lifeline::{BEAT, Lifeline, Stuck, Turn};
+use crate::supervision::meter::{Roster, ThreadMeter};
 
 /// Most threads started in place of stuck ones, each of which holds on to what it had.
 const MAX_REPLACEMENTS: usize = 16;
+
+/// What a timer may be late by itself: it goes off at whole milliseconds.
+const TIMER: Duration = Duration::from_millis(1);
 
 /// Names an executor of this node.
 pub type ExecutorId = usize;
@@ -32,17 +40,23 @@ struct Inner {
     wanted: usize,
     /// What threads belong to that are started later, by whomever.
     system: System,
+    /// Guilds that were at work.
+    roster: Arc<Roster>,
 }
 
 struct Executor {
     id: ExecutorId,
     arbiter: ArbiterHandle,
     guilds: AtomicUsize,
+    /// Guilds that got a seat since the load was shown last: they are not in it yet.
+    newcomers: AtomicUsize,
     line: Arc<Lifeline>,
+    meter: Arc<ThreadMeter>,
+    load: Mutex<ThreadLoad>,
 }
 
 /// What is to be seen of an executor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExecutorState {
     /// Its number.
     pub id: ExecutorId,
@@ -50,6 +64,8 @@ pub struct ExecutorState {
     pub guilds: usize,
     /// Since when it has been stuck, in milliseconds since the Unix epoch.
     pub stuck: Option<Stuck>,
+    /// How busy it is.
+    pub load: ThreadLoad,
 }
 
 /// A guild's place on an executor; given back when dropped.
@@ -61,13 +77,15 @@ impl Executors {
     /// Starts `count` executors (at least one). Call it inside an actix system.
     pub fn start(count: usize) -> Self {
         let wanted = count.max(1);
+        let roster = Arc::new(Roster::default());
         let threads = (0..wanted)
-            .map(|id| Executor::start(id).expect("a thread can be started"))
+            .map(|id| Executor::start(id, &roster).expect("a thread can be started"))
             .collect();
         let inner = Inner {
             threads: RwLock::new(threads),
             wanted,
             system: System::current(),
+            roster,
         };
         Self {
             inner: Arc::new(inner),
@@ -93,17 +111,38 @@ impl Executors {
             .collect()
     }
 
-    /// Takes a seat on the executor with the fewest guilds; on one that is stuck only where all are.
+    /// Takes a seat on the executor with the least to do; on one that is stuck only where all are.
     pub fn take_seat(&self) -> Seat {
         let threads = self.inner.threads.read();
-        let executor = threads
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .min_by_key(|it| (it.is_stuck(), it.guilds.load(Ordering::Relaxed)))
-            .map(Arc::clone)
-            .expect("there is at least one executor");
+        let threads = threads.unwrap_or_else(PoisonError::into_inner);
+        let candidates: Vec<Candidate> = threads.iter().map(|it| it.as_candidate()).collect();
+        let chosen = choose(&candidates).expect("invariant: there is at least one executor");
+        let executor = threads.iter().find(|it| it.id == chosen);
+        let executor = Arc::clone(executor.expect("invariant: one of the candidates is chosen"));
         executor.guilds.fetch_add(1, Ordering::Relaxed);
+        executor.newcomers.fetch_add(1, Ordering::Relaxed);
         Seat { executor }
+    }
+
+    /// Where guilds are listed that were at work.
+    pub(super) fn roster(&self) -> &Roster {
+        &self.inner.roster
+    }
+
+    /// What each thread uses.
+    pub(super) fn meters(&self) -> Vec<(ExecutorId, Arc<ThreadMeter>)> {
+        let threads = self.threads();
+        let meters = threads.iter().map(|it| (it.id, Arc::clone(&it.meter)));
+        meters.collect()
+    }
+
+    /// Shows how busy a thread is, every guild that has a seat there included.
+    pub(super) fn show_load(&self, id: ExecutorId, load: ThreadLoad) {
+        if let Some(executor) = self.threads().iter().find(|it| it.id == id) {
+            executor.newcomers.store(0, Ordering::Relaxed);
+            let shown = executor.load.lock();
+            *shown.unwrap_or_else(PoisonError::into_inner) = load;
+        }
     }
 
     /// Looks for signs of life, `passed` after the last look; answers what changed. Only the watchdog
@@ -128,7 +167,7 @@ impl Executors {
             {
                 return;
             }
-            let executor = match Executor::start(threads.len()) {
+            let executor = match Executor::start(threads.len(), &self.inner.roster) {
                 Ok(executor) => executor,
                 Err(error) => {
                     tracing::error!(%error, "no executor in place of a stuck one");
@@ -154,23 +193,34 @@ fn name_of(executor: ExecutorId) -> String {
 }
 
 impl Executor {
-    fn start(id: ExecutorId) -> io::Result<Arc<Self>> {
+    fn start(id: ExecutorId, roster: &Arc<Roster>) -> io::Result<Arc<Self>> {
         let line = Arc::new(Lifeline::new(name_of(id)));
         let arbiter = Arbiter::try_new()?.handle();
-        let beating = Arc::clone(&line);
-        arbiter.spawn(async move {
-            let mut beats = tokio::time::interval(BEAT);
-            loop {
-                beats.tick().await;
-                beating.beat();
-            }
-        });
+        let meter = Arc::new(ThreadMeter::new(Arc::clone(roster)));
+        arbiter.spawn(beat(Arc::clone(&line), Arc::clone(&meter)));
         Ok(Arc::new(Self {
             id,
             arbiter,
             guilds: AtomicUsize::new(0),
+            newcomers: AtomicUsize::new(0),
             line,
+            meter,
+            load: Mutex::default(),
         }))
+    }
+
+    fn load(&self) -> ThreadLoad {
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn as_candidate(&self) -> Candidate {
+        Candidate {
+            id: self.id,
+            stuck: self.is_stuck(),
+            share: self.load().guilds,
+            guilds: self.guilds.load(Ordering::Relaxed),
+            newcomers: self.newcomers.load(Ordering::Relaxed),
+        }
     }
 
     fn is_stuck(&self) -> bool {
@@ -182,7 +232,22 @@ impl Executor {
             id: self.id,
             guilds: self.guilds.load(Ordering::Relaxed),
             stuck: self.line.stuck(),
+            load: self.load(),
         }
+    }
+}
+
+/// Gives signs of life, and measures how late the thread comes round to what is due there.
+async fn beat(line: Arc<Lifeline>, meter: Arc<ThreadMeter>) {
+    let mut beats = tokio::time::interval(BEAT);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let due = beats.tick().await.into_std();
+        let came = clock::now();
+        line.beat();
+        tokio::task::yield_now().await;
+        let late = came.saturating_duration_since(due).saturating_sub(TIMER);
+        meter.own.waited(late.max(came.elapsed()));
     }
 }
 
@@ -215,10 +280,12 @@ impl Seat {
     }
 
     /// Lets the executor know when the guild has it.
-    pub(super) fn mark(&self, guild: GuildId) -> Mark {
+    pub(super) fn mark(&self, guild: GuildId, stats: &GuildStats) -> Mark {
         Mark {
             line: Arc::clone(&self.executor.line),
+            thread: Arc::clone(&self.executor.meter),
             work: guild.get(),
+            meter: Arc::clone(&stats.meter),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Registry {
         };
         let (registry, tools) = (self.clone(), self.inner.tools.clone());
         let actor_tenure = tenure.clone();
-        let address = guarded::start_on(seat.arbiter(), seat.mark(id), move |_| {
+        let address = guarded::start_on(seat.arbiter(), seat.mark(id, &stats), move |_| {
             GuildActor::new(id, tools, registry, actor_stats, actor_tenure)
         });
         Running {

@@ -1,6 +1,10 @@
 //! What a running guild shows of itself, readable from any thread.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use super::loads::LoadFigures;
+use crate::supervision::meter::Meter;
 
 /// Figures of one guild; written by its actor, read by the admin API.
 #[derive(Debug, Default)]
@@ -17,8 +21,12 @@ pub struct GuildStats {
     pub items: AtomicU64,
     /// Appends acknowledged since the start.
     pub appends: AtomicU64,
-    /// Nanoseconds spent in handlers since the start.
-    pub busy_ns: AtomicU64,
+    /// Items times attached sessions since the start: the most deliveries that can have come of them.
+    pub offered: AtomicU64,
+    /// What its actor used of its thread since the start, and how long its mail waited.
+    pub meter: Arc<Meter>,
+    /// How busy it is now, smoothed; written about once a second.
+    pub load: LoadFigures,
     /// Restarts after a panic.
     pub restarts: AtomicU64,
     /// Microseconds from the last panic until it served again; 0 where there was none.

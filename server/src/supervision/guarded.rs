@@ -12,19 +12,40 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
 
 use actix::dev::ContextFut;
 use actix::dev::channel::channel;
 use actix::{Actor, Addr, ArbiterHandle, Context, Supervised};
 
 use super::lifeline::Lifeline;
+use super::meter::{Meter, ThreadMeter};
+use crate::clock;
 
-/// How a watched thread knows what it is at work on.
+/// How a watched thread knows what it is at work on, and what that takes.
 pub struct Mark {
     /// The thread's.
     pub line: Arc<Lifeline>,
+    /// The thread's.
+    pub thread: Arc<ThreadMeter>,
     /// Names the actor; not 0.
     pub work: u64,
+    /// The actor's.
+    pub meter: Arc<Meter>,
+}
+
+impl Mark {
+    /// The actor gets the thread.
+    fn begin(&self) -> Instant {
+        self.line.begin(self.work);
+        clock::now()
+    }
+
+    /// It gives the thread back.
+    fn end(&self, began: Instant) {
+        self.thread.worked(self.work, &self.meter, began.elapsed());
+        self.line.end();
+    }
 }
 
 /// Starts an actor on an arbiter's thread, which is marked while the actor has it.
@@ -86,12 +107,10 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
-        if let Some(mark) = &self.mark {
-            mark.line.begin(mark.work);
-        }
+        let began = self.mark.as_ref().map(Mark::begin);
         let polled = self.poll_guarded(task);
-        if let Some(mark) = &self.mark {
-            mark.line.end();
+        if let (Some(mark), Some(began)) = (&self.mark, began) {
+            mark.end(began);
         }
         polled
     }

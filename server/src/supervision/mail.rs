@@ -6,9 +6,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
+
+use crate::clock;
 
 /// How much mail may wait for one actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,7 @@ impl MailGauge {
         let permit = Permit {
             gauge: Arc::clone(self),
             bytes,
+            taken: clock::now(),
         };
         if count >= self.bounds.count || (count > 0 && held + bytes > self.bounds.bytes) {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -78,6 +82,7 @@ impl MailGauge {
         Permit {
             gauge: Arc::clone(self),
             bytes,
+            taken: clock::now(),
         }
     }
 }
@@ -87,6 +92,14 @@ impl MailGauge {
 pub struct Permit {
     gauge: Arc<MailGauge>,
     bytes: usize,
+    taken: Instant,
+}
+
+impl Permit {
+    /// How long its message has waited by now.
+    pub fn waited(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.taken)
+    }
 }
 
 impl Drop for Permit {
