@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::compare::{CompareArgs, PeerArgs, PinnedArgs};
 use crate::marker;
+use crate::simulate::SimulateArgs;
 
 /// Puts load on a gateway and judges what it delivered.
 #[derive(Debug, Parser)]
@@ -24,6 +25,8 @@ pub enum Command {
     Run(RunArgs),
     /// Start servers one after the other, put the same load on each and set them side by side
     Compare(CompareArgs),
+    /// Place millions of guilds on up to thousands of nodes with the server's own ring, and say what changes move
+    Simulate(SimulateArgs),
     /// Be one of the servers that compare brings along
     #[command(hide = true)]
     Peer(PeerArgs),

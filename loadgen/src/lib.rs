@@ -3,7 +3,7 @@
 //! The way of a run: [`provision`] makes users and guilds, [`client`] connects one gateway session per user on a few
 //! threads, [`publish`] posts messages at an open-loop rate, [`check`] judges what each session saw, [`report`] says it.
 //! [`run`] ties them together. [`compare`] sets several servers side by side, with an engine of its own that does less
-//! per message.
+//! per message. [`simulate`] needs no server: it is the server's own placement on millions of guilds.
 //!
 //! Imports run downwards: `clock`, `plan`, `marker` and `check` know nobody (and are pure, but for the clock); `client`
 //! and `publish` do not know each other; only `run` and `compare` know them all.
@@ -24,3 +24,4 @@ pub mod publish;
 pub mod report;
 pub mod run;
 pub mod shared;
+pub mod simulate;

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use guildhall_loadgen::cli::{Cli, Command};
-use guildhall_loadgen::{compare, report, run};
+use guildhall_loadgen::{compare, report, run, simulate};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args).map(|result| report::print(&result, args.json)),
         Command::Compare(args) => compare::run(&args),
+        Command::Simulate(args) => simulate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Peer(args) => compare::serve(args).map(|()| ExitCode::SUCCESS),
         Command::Pinned(args) => compare::exec_pinned(&args).map(|never| match never {}),
     };

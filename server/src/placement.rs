@@ -8,6 +8,7 @@
 //! Every node that is given the same members and settings computes the same ring, whatever the
 //! order in which it heard of them, so no ring is ever sent over the network.
 
+mod bounded;
 mod decision;
 pub mod executors;
 mod generation;
@@ -18,12 +19,14 @@ mod node_name;
 mod overrides;
 mod ring;
 mod snapshot;
+mod zones;
 
 #[cfg(test)]
 mod pinned;
 #[cfg(test)]
 mod properties;
 
+pub use bounded::{Bound, BoundError, BoundedLoads, Placed, Room};
 pub use decision::{Decision, Reason};
 pub use generation::Generation;
 pub use handle::{PlacementHandle, StaleGeneration};
@@ -33,3 +36,4 @@ pub use node_name::{NodeName, NodeNameError};
 pub use overrides::{Overrides, OverridesFull};
 pub use ring::{Location, Owners, Ring, RingError, RingSettings};
 pub use snapshot::Placement;
+pub use zones::Zones;

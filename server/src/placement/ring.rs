@@ -154,7 +154,8 @@ impl Ring {
         at
     }
 
-    fn seat_of(&self, node: &NodeName) -> Result<usize, usize> {
+    /// The index of a node in [`Ring::members`], or where it would be.
+    pub fn seat_of(&self, node: &NodeName) -> Result<usize, usize> {
         self.members
             .binary_search_by(|member| member.name.cmp(node))
     }
@@ -168,6 +169,25 @@ impl Ring {
     #[inline]
     pub fn owner(&self, guild: u64) -> &NodeName {
         self.name_at(self.search(guild_hash(guild)))
+    }
+
+    /// The node that owns a guild, as an index into [`Ring::members`].
+    #[inline]
+    pub fn seat(&self, guild: u64) -> u16 {
+        self.seats[self.search(guild_hash(guild))]
+    }
+
+    /// The seats of the virtual nodes from the guild's hash on, once round the circle. A seat comes as often as its
+    /// node has virtual nodes; the first one owns the guild.
+    pub fn walk(&self, guild: u64) -> impl Iterator<Item = u16> + '_ {
+        let start = self.search(guild_hash(guild)) % self.len();
+        let seats = &self.seats[..self.len()];
+        seats[start..].iter().chain(&seats[..start]).copied()
+    }
+
+    /// Bytes that the points, their seats and the index take.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.points) + size_of_val(&*self.seats) + self.index.bytes()
     }
 
     /// The first `n` distinct nodes from the guild's hash on, going round: the owner, then who

@@ -97,6 +97,14 @@ impl Placement {
         self.rules.owner(guild)
     }
 
+    /// The same as an index into the members of [`Placement::ring`].
+    pub fn seat(&self, guild: u64) -> u16 {
+        let ring = &*self.rules.ring;
+        let pinned = self.rules.pinned(guild);
+        let seat = pinned.and_then(|node| ring.seat_of(node).ok());
+        seat.map_or_else(|| ring.seat(guild), |seat| seat as u16)
+    }
+
     /// The node that owned a guild in the former generation, when that was another one. It may
     /// have left the cluster since.
     pub fn moved_from(&self, guild: u64) -> Option<&NodeName> {

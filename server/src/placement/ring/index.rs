@@ -27,6 +27,11 @@ impl BucketIndex {
         Self { shift, starts }
     }
 
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.starts)
+    }
+
     /// The position from which to look for the first point at or after the hash. It is the number
     /// of points when all points lie in lower buckets.
     #[inline]
