@@ -79,6 +79,12 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     parse_resident(&text).ok_or_else(|| io::Error::other("no VmRSS line in status"))
 }
 
+/// The most resident memory that process `pid` has had, in bytes.
+pub fn peak_resident_bytes(pid: u32) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    parse_kilobytes(&text, "VmHWM:").ok_or_else(|| io::Error::other("no VmHWM line in status"))
+}
+
 /// Nanoseconds that core `cpu` has been busy since the machine started, to 10 ms; those of a hypervisor's other guests are
 /// part of it.
 pub fn busy(cpu: usize) -> io::Result<u64> {
@@ -120,9 +126,11 @@ fn parse_sleeps(status: &str) -> Option<u64> {
 }
 
 fn parse_resident(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    parse_kilobytes(status, "VmRSS:")
+}
+
+fn parse_kilobytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

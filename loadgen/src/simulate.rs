@@ -19,7 +19,7 @@ use std::time::Instant;
 use anyhow::Result;
 use guildhall_server::placement::{Bound, Overrides, Placement};
 
-use crate::procfs::resident_bytes;
+use crate::procfs::peak_resident_bytes;
 use assignment::Assignment;
 use balance::{Balance, Moved};
 use population::Population;
@@ -80,7 +80,7 @@ pub fn simulate(args: &SimulateArgs) -> Result<Simulated> {
         standby: cluster::standby(&base, args, &population),
         lookups,
         ring_bytes: base.ring().bytes(),
-        rss_bytes: resident_bytes(std::process::id())?,
+        peak_rss_bytes: peak_resident_bytes(std::process::id())?,
         seconds: began.elapsed().as_secs_f64(),
     })
 }

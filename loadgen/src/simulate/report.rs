@@ -33,8 +33,8 @@ pub struct Simulated {
     pub lookups: Vec<Lookup>,
     /// Bytes of the ring at the start.
     pub ring_bytes: usize,
-    /// Resident bytes of the simulation at its end.
-    pub rss_bytes: u64,
+    /// The most resident bytes that the simulation had.
+    pub peak_rss_bytes: u64,
     /// Seconds it took.
     pub seconds: f64,
 }
@@ -148,7 +148,7 @@ fn write(out: &mut String, simulated: &Simulated) -> std::fmt::Result {
         out,
         "the ring takes {:.2} MB, the simulation {:.0} MB and {:.1} s",
         simulated.ring_bytes as f64 / 1e6,
-        simulated.rss_bytes as f64 / 1e6,
+        simulated.peak_rss_bytes as f64 / 1e6,
         simulated.seconds
     )
 }
