@@ -2,6 +2,7 @@
 
 pub mod channel_set;
 pub mod envelope;
+pub mod frame;
 pub mod guild_create;
 pub mod item;
 pub mod lane;
@@ -13,6 +14,7 @@ pub mod view;
 pub mod visibility;
 
 pub use channel_set::ChannelSet;
+pub use frame::Frame;
 pub use item::{Audience, Dispatch, Item};
 pub use mail::HubId;
 pub use room::{Deliver, Room, SessionKey};

@@ -44,7 +44,7 @@ pub(super) fn guild_settings(config: &Config) -> GuildSettings {
 pub(super) fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySettings {
     let gateway = &config.gateway;
     GatewaySettings {
-        url: public.gateway(),
+        url: public.gateway().into(),
         heartbeat_interval_ms: gateway.heartbeat_interval_ms,
         patience: Patience {
             heartbeat_ms: 2 * gateway.heartbeat_interval_ms,

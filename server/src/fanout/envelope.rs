@@ -14,9 +14,14 @@ pub const MAX_SUFFIX: usize = 26;
 /// Serializes an event's data into a shared body.
 pub fn dispatch_body(event: EventName, data: &impl Serialize) -> Bytes {
     let mut body = Vec::with_capacity(512);
-    write_prefix(&mut body, event);
-    serde_json::to_writer(&mut body, data).expect("protocol objects serialize to JSON");
+    write_dispatch(&mut body, event, data);
     body.into()
+}
+
+/// Appends what [`dispatch_body`] makes.
+pub fn write_dispatch(body: &mut Vec<u8>, event: EventName, data: &impl Serialize) {
+    write_prefix(body, event);
+    serde_json::to_writer(body, data).expect("protocol objects serialize to JSON");
 }
 
 /// Starts a shared body; the caller appends the data as JSON.

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::envelope;
+use super::frame::Body;
 use super::outbox::Outbox;
 use crate::protocol::CloseCode;
 use crate::protocol::compression::ZlibStream;
@@ -51,10 +52,15 @@ pub struct Lane {
     encoding: Encoding,
     control: VecDeque<Control>,
     /// What the socket did not take of the last write.
-    rest: Vec<u8>,
-    /// How much of `rest` is written by now.
-    rest_written: usize,
+    rest: Option<Box<Rest>>,
     closing: bool,
+}
+
+#[derive(Debug)]
+struct Rest {
+    bytes: Box<[u8]>,
+    /// How many of them are written by now.
+    written: usize,
 }
 
 /// The control queue is full.
@@ -109,12 +115,14 @@ impl Lane {
 
     /// Whether there is something to write, the session's events aside.
     pub fn has_pending(&self) -> bool {
-        self.rest_written < self.rest.len() || !self.control.is_empty()
+        self.rest.is_some() || !self.control.is_empty()
     }
 
     /// Bytes that the socket did not take yet.
     pub fn unwritten(&self) -> usize {
-        self.rest.len() - self.rest_written
+        self.rest
+            .as_ref()
+            .map_or(0, |rest| rest.bytes.len() - rest.written)
     }
 
     fn push(&mut self, control: Control) -> Result<(), ControlOverflow> {
@@ -140,46 +148,26 @@ impl Lane {
     ) -> std::io::Result<Flushed> {
         let mut flushed = Flushed::default();
         loop {
-            while self.rest_written < self.rest.len() {
-                match write(&self.rest[self.rest_written..]) {
-                    Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
-                    Ok(written) => {
-                        flushed.writes += 1;
-                        flushed.bytes += written;
-                        self.rest_written += written;
-                    }
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                        flushed.blocked = true;
-                        return Ok(flushed);
-                    }
-                    Err(error) => return Err(error),
+            if let Some(rest) = &mut self.rest {
+                let took = take(&rest.bytes[rest.written..], &mut flushed, &mut write)?;
+                rest.written += took;
+                if rest.written < rest.bytes.len() {
+                    return Ok(flushed);
                 }
-            }
-            if self.rest_written > 0 {
-                self.rest = Vec::new();
-                self.rest_written = 0;
+                self.rest = None;
             }
             scratch.clear();
             flushed.events += self.encode(events.as_deref_mut(), scratch);
             if scratch.is_empty() {
                 return Ok(flushed);
             }
-            let mut written = 0;
-            while written < scratch.len() {
-                match write(&scratch[written..]) {
-                    Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
-                    Ok(count) => {
-                        flushed.writes += 1;
-                        flushed.bytes += count;
-                        written += count;
-                    }
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                        self.rest.extend_from_slice(&scratch[written..]);
-                        flushed.blocked = true;
-                        return Ok(flushed);
-                    }
-                    Err(error) => return Err(error),
-                }
+            let written = take(scratch, &mut flushed, &mut write)?;
+            if written < scratch.len() {
+                self.rest = Some(Box::new(Rest {
+                    bytes: scratch[written..].into(),
+                    written: 0,
+                }));
+                return Ok(flushed);
             }
         }
     }
@@ -200,26 +188,36 @@ impl Lane {
                 }
             }
         }
+        // Most connections have none for most of the time.
+        self.control = VecDeque::new();
         if self.closing {
             return 0;
         }
         let Some(events) = events else { return 0 };
         let mut count = 0;
-        let mut suffix = Vec::new();
+        let (mut suffix, mut made) = (Vec::new(), Vec::new());
         while out.len() < WRITE_SIZE {
-            let Some((seq, body)) = events.send_next() else {
+            let Some((seq, frame)) = events.send_next() else {
                 break;
             };
             count += 1;
-            match &mut self.encoding {
-                Encoding::Json => {
+            match (&mut self.encoding, frame.body()) {
+                (Encoding::Json, Body::Shared(body)) => {
                     write_header(out, TEXT, body.len() + envelope::suffix_len(seq));
                     out.extend_from_slice(body);
                     envelope::write_suffix(out, seq);
                 }
-                Encoding::ZlibJson(_) => {
+                (_, body) => {
                     suffix.clear();
                     envelope::write_suffix(&mut suffix, seq);
+                    let body = match body {
+                        Body::Shared(body) => body,
+                        Body::Made(compose) => {
+                            made.clear();
+                            compose.compose(&mut made);
+                            &made[..]
+                        }
+                    };
                     self.encode_payload(body, &suffix, out);
                 }
             }
@@ -242,6 +240,31 @@ impl Lane {
             }
         }
     }
+}
+
+/// Hands bytes to `write` until they are written or it takes no more, which is noted; answers how many it took.
+fn take(
+    bytes: &[u8],
+    flushed: &mut Flushed,
+    write: &mut impl FnMut(&[u8]) -> std::io::Result<usize>,
+) -> std::io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match write(&bytes[written..]) {
+            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                flushed.writes += 1;
+                flushed.bytes += count;
+                written += count;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                flushed.blocked = true;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
 }
 
 /// What one flush did.
@@ -273,8 +296,6 @@ fn write_header(out: &mut Vec<u8>, opcode: u8, len: usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
-
     use super::*;
     use crate::fanout::outbox::OutboxBounds;
 
@@ -289,7 +310,7 @@ mod tests {
         let mut outbox = Outbox::default();
         for i in 0..count {
             let body = format!("{{\"t\":\"X\",\"op\":0,\"d\":{i}");
-            outbox.push(Rc::new(body.into()), &BOUNDS);
+            outbox.push(Bytes::from(body).into(), &BOUNDS);
         }
         outbox
     }
@@ -359,7 +380,8 @@ mod tests {
         }
         assert_eq!(pieces, whole);
         assert_eq!(lane.unwritten(), 0);
-        assert_eq!(lane.rest.capacity(), 0, "an idle lane owns nothing");
+        assert!(lane.rest.is_none(), "an idle lane owns nothing");
+        assert_eq!(lane.control.capacity(), 0, "an idle lane owns nothing");
     }
 
     #[test]

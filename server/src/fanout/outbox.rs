@@ -5,12 +5,10 @@
 //! other session of the worker; only the sequence number is the session's own.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use bytes::Bytes;
 
-/// An event's shared body (see [`super::envelope`]), counted by the worker's own thread.
-pub type Frame = Rc<Bytes>;
+use super::frame::Frame;
 
 /// How much one session may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +61,7 @@ impl Default for Outbox {
     }
 }
 
-/// A queue that has grown past this many places gives them back when it is empty.
+/// A queue with more places than this gives back what a burst made it take.
 const KEPT_CAPACITY: usize = 16;
 
 impl Outbox {
@@ -102,8 +100,8 @@ impl Outbox {
     /// Past the total bounds the oldest events go, sent ones first; the session is `Broken` when
     /// one goes that no connection was ever sent.
     pub fn push(&mut self, frame: Frame, bounds: &OutboxBounds) -> Pushed {
-        self.bytes += frame.len();
-        self.pending_bytes += frame.len();
+        self.bytes += frame.size();
+        self.pending_bytes += frame.size();
         self.entries.push_back(frame);
         let mut broken = false;
         while self.entries.len() > bounds.total_count || self.bytes > bounds.total_bytes {
@@ -128,7 +126,7 @@ impl Outbox {
         let seq = self.first_seq + self.sent as u64;
         self.sent += 1;
         self.sent_seq = self.sent_seq.max(seq);
-        self.pending_bytes -= frame.len();
+        self.pending_bytes -= frame.size();
         Some((seq, frame))
     }
 
@@ -137,9 +135,7 @@ impl Outbox {
         while self.sent > 0 && self.first_seq <= seq {
             self.drop_front();
         }
-        if self.entries.is_empty() && self.entries.capacity() > KEPT_CAPACITY {
-            self.entries = VecDeque::new();
-        }
+        self.give_back();
     }
 
     /// Makes everything after `seq` pending again, for a new connection that saw up to `seq`.
@@ -155,7 +151,7 @@ impl Outbox {
             .entries
             .iter()
             .skip(self.sent)
-            .map(|frame| frame.len())
+            .map(|frame| frame.size())
             .sum();
         self.acknowledge(seq);
         true
@@ -167,20 +163,29 @@ impl Outbox {
             frames: self
                 .entries
                 .iter()
-                .map(|frame| Bytes::clone(frame))
+                .map(Frame::to_bytes)
                 .collect(),
             first_seq: self.first_seq,
             sent_seq: self.sent_seq,
         }
     }
 
+    /// Gives places back once most of them are free. A queue that is emptied and filled again by each turn keeps
+    /// its few: asking for them anew each time would cost more.
+    fn give_back(&mut self) {
+        let (len, capacity) = (self.entries.len(), self.entries.capacity());
+        if capacity > KEPT_CAPACITY && len * 4 <= capacity {
+            self.entries.shrink_to(len * 2);
+        }
+    }
+
     fn drop_front(&mut self) {
         if let Some(frame) = self.entries.pop_front() {
-            self.bytes -= frame.len();
+            self.bytes -= frame.size();
             if self.sent > 0 {
                 self.sent -= 1;
             } else {
-                self.pending_bytes -= frame.len();
+                self.pending_bytes -= frame.size();
             }
             self.first_seq += 1;
         }
@@ -214,7 +219,7 @@ impl From<OutboxParts> for Outbox {
     fn from(parts: OutboxParts) -> Self {
         let bytes = parts.frames.iter().map(Bytes::len).sum();
         Self {
-            entries: parts.frames.into_iter().map(Rc::new).collect(),
+            entries: parts.frames.into_iter().map(Frame::from).collect(),
             first_seq: parts.first_seq,
             sent: 0,
             sent_seq: parts.sent_seq,
@@ -238,7 +243,7 @@ mod tests {
     };
 
     fn frame(len: usize) -> Frame {
-        Rc::new(Bytes::from(vec![b'x'; len]))
+        Bytes::from(vec![b'x'; len]).into()
     }
 
     #[test]
@@ -271,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_outbox_gives_its_memory_back() {
+    fn an_outbox_gives_back_what_a_burst_took() {
         let bounds = OutboxBounds {
             total_count: 5_000,
             pending_count: 5_000,
@@ -282,6 +287,8 @@ mod tests {
             outbox.push(frame(1), &bounds);
             outbox.send_next();
         }
+        outbox.acknowledge(900);
+        assert!((100..=400).contains(&outbox.entries.capacity()));
         outbox.acknowledge(1_000);
         assert_eq!(outbox.entries.capacity(), 0);
         assert_eq!(outbox.last_seq(), 1_000);
@@ -331,7 +338,7 @@ mod tests {
                 }
                 prop_assert!(outbox.kept() <= BOUNDS.total_count);
                 prop_assert!(outbox.kept_bytes() <= BOUNDS.total_bytes);
-                let pending: usize = outbox.entries.iter().skip(outbox.sent).map(|f| f.len()).sum();
+                let pending: usize = outbox.entries.iter().skip(outbox.sent).map(Frame::size).sum();
                 prop_assert_eq!(pending, outbox.pending_bytes());
             }
         }

@@ -1,14 +1,12 @@
 //! The sessions of one guild on one worker, and how the guild's items reach them.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use slab::Slab;
 
-use super::outbox::Frame;
-use super::{Audience, ChannelSet, Dispatch, Item, Visibility, guild_create};
+use super::{Audience, ChannelSet, Dispatch, Frame, Item, Visibility, guild_create};
 use crate::protocol::objects::Member;
 use crate::protocol::{ChannelId, EventName, GuildId, Intents, Position, UserId};
 
@@ -243,7 +241,7 @@ impl Room {
 
     fn ready(&self, dispatch: &Dispatch) -> Ready {
         Ready {
-            frame: Rc::new(dispatch.body.clone()),
+            frame: dispatch.body.clone().into(),
             intent: dispatch.intent,
             channel: match dispatch.channel {
                 None => Where::Everywhere,
@@ -313,7 +311,7 @@ impl Room {
     }
 
     fn remove(&mut self, position: Position, user: Option<UserId>, sink: &mut impl Deliver) {
-        let frame: Frame = Rc::new(guild_create::guild_delete(self.guild, false));
+        let frame = Frame::from(guild_create::guild_delete(self.guild, false));
         let guild = self.guild;
         self.subscribers.retain(|_, subscriber| {
             let stays = user.is_some_and(|user| subscriber.member.user.id != user)
@@ -414,7 +412,7 @@ impl ChannelFrames {
 }
 
 fn frame(event: EventName, guild: GuildId, channel: &Bytes) -> Frame {
-    Rc::new(guild_create::channel_event(event, guild, channel))
+    guild_create::channel_event(event, guild, channel).into()
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub struct FrameReader {
     /// Start of a frame whose end has not come yet.
     partial: Vec<u8>,
     /// Fragments of a message whose end has not come yet.
-    message: Option<Fragments>,
+    message: Option<Box<Fragments>>,
 }
 
 #[derive(Debug)]
@@ -155,9 +155,11 @@ impl FrameReader {
                     check_text(opcode == 1, payload)?;
                     return Ok(on(Inbound::Message(payload)));
                 }
-                let message = self.message.get_or_insert_with(|| Fragments {
-                    text: opcode == 1,
-                    bytes: Vec::new(),
+                let message = self.message.get_or_insert_with(|| {
+                    Box::new(Fragments {
+                        text: opcode == 1,
+                        bytes: Vec::new(),
+                    })
                 });
                 message.bytes.extend_from_slice(payload);
                 if !header.last {

@@ -1,10 +1,13 @@
 //! Payloads that are about the session itself: Hello, ACK, READY, RESUMED, op 7 and op 9.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::Serialize;
 
 use super::id::SessionId;
 use crate::fanout::envelope;
+use crate::fanout::frame::Compose;
 use crate::protocol::objects::User;
 use crate::protocol::{EventName, GuildId};
 
@@ -23,16 +26,17 @@ pub fn hello(heartbeat_interval_ms: u64) -> Bytes {
     .into()
 }
 
-/// What READY tells.
-pub struct Ready<'a> {
+/// What READY tells, as a body that is made when it is written.
+#[derive(Debug)]
+pub struct Ready {
     /// The account.
-    pub user: &'a User,
+    pub user: Arc<User>,
     /// The session.
     pub session: SessionId,
     /// Guilds that GUILD_CREATEs will follow for.
-    pub guilds: &'a [GuildId],
+    pub guilds: Box<[GuildId]>,
     /// Where to resume.
-    pub url: &'a str,
+    pub url: Arc<str>,
     /// Shard id and number of shards.
     pub shard: (u32, u32),
 }
@@ -46,8 +50,17 @@ struct Stub {
     unavailable: bool,
 }
 
-/// The body of READY.
-pub fn ready(ready: &Ready<'_>) -> Bytes {
+impl Compose for Ready {
+    fn compose(&self, body: &mut Vec<u8>) {
+        write_ready(self, body);
+    }
+
+    fn estimate(&self) -> usize {
+        512 + self.url.len() + 48 * self.guilds.len()
+    }
+}
+
+fn write_ready(ready: &Ready, body: &mut Vec<u8>) {
     #[derive(Serialize)]
     struct OwnUser<'a> {
         #[serde(flatten)]
@@ -78,12 +91,13 @@ pub fn ready(ready: &Ready<'_>) -> Bytes {
         id: *id,
         unavailable: true,
     });
-    envelope::dispatch_body(
+    envelope::write_dispatch(
+        body,
         EventName::Ready,
         &Data {
             v: 10,
             user: OwnUser {
-                user: ready.user,
+                user: &ready.user,
                 flags: 0,
                 mfa_enabled: false,
                 verified: true,
@@ -91,7 +105,7 @@ pub fn ready(ready: &Ready<'_>) -> Bytes {
             },
             guilds: stubs.collect(),
             session_id: ready.session.to_string(),
-            resume_gateway_url: ready.url,
+            resume_gateway_url: &ready.url,
             shard: [ready.shard.0, ready.shard.1],
             application: Application {
                 id: ready.user.id,
@@ -100,7 +114,7 @@ pub fn ready(ready: &Ready<'_>) -> Bytes {
             private_channels: [],
             _trace: [],
         },
-    )
+    );
 }
 
 /// The body of RESUMED: an object, since some libraries fail on null.
@@ -127,14 +141,16 @@ mod tests {
     #[test]
     fn ready_has_stubs_and_what_libraries_insist_on() {
         let user = User::new(UserId::new(1_000_000_000_000_000_001), "relay", true);
-        let body = ready(&Ready {
-            user: &user,
+        let ready = Ready {
+            user: Arc::new(user),
             session: SessionId::random(),
-            guilds: &[GuildId::new(7)],
-            url: "ws://127.0.0.1:1/gateway",
+            guilds: [GuildId::new(7)].into(),
+            url: "ws://127.0.0.1:1/gateway".into(),
             shard: (0, 2),
-        });
-        let mut text = body.to_vec();
+        };
+        let mut text = Vec::new();
+        ready.compose(&mut text);
+        assert!(text.len() <= ready.estimate() + 64);
         envelope::write_suffix(&mut text, 1);
         let value: Value = serde_json::from_slice(&text).unwrap();
         let data = &value["d"];

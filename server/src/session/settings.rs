@@ -1,5 +1,6 @@
 //! What the gateway allows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Patience;
@@ -9,7 +10,7 @@ use crate::fanout::outbox::OutboxBounds;
 #[derive(Debug, Clone)]
 pub struct GatewaySettings {
     /// `ws://host:port/gateway`, without a trailing slash; what READY tells to resume at.
-    pub url: String,
+    pub url: Arc<str>,
     /// Sent in Hello, in milliseconds.
     pub heartbeat_interval_ms: u64,
     /// How long a client may be silent.

@@ -6,8 +6,8 @@ use slab::Slab;
 
 use super::state::Session;
 use super::trail::Trail;
-use crate::fanout::outbox::{Frame, OutboxBounds, Pushed};
-use crate::fanout::{Deliver, SessionKey, Visibility};
+use crate::fanout::outbox::{OutboxBounds, Pushed};
+use crate::fanout::{Deliver, Frame, SessionKey, Visibility};
 use crate::protocol::objects::Member;
 use crate::protocol::{GuildId, Position};
 

@@ -41,7 +41,7 @@ use super::wheel::Wheel;
 use crate::clock;
 use crate::counters::{Close, HubCounters};
 use crate::fanout::lane::{Encoding, Flushed, Lane, WRITE_SIZE};
-use crate::fanout::{HubId, Room};
+use crate::fanout::{Frame, HubId, Room};
 use crate::protocol::{CloseCode, GuildId, UserId};
 
 /// A worker, shared by the socket tasks and the hub actor of its thread.
@@ -301,20 +301,20 @@ impl Worker {
     }
 
     /// Gives a session an event of its own.
-    fn deliver(&mut self, key: usize, body: Bytes) {
-        self.deliver_noted(key, body, Trail::own);
+    fn deliver(&mut self, key: usize, frame: impl Into<Frame>) {
+        self.deliver_noted(key, frame.into(), Trail::own);
     }
 
     /// As [`Self::deliver`], for what a session that is resumed after a crash does not miss.
-    fn deliver_passing(&mut self, key: usize, body: Bytes) {
-        self.deliver_noted(key, body, Trail::passing);
+    fn deliver_passing(&mut self, key: usize, frame: impl Into<Frame>) {
+        self.deliver_noted(key, frame.into(), Trail::passing);
     }
 
-    fn deliver_noted(&mut self, key: usize, body: Bytes, note: impl FnOnce(&mut Trail, u32)) {
+    fn deliver_noted(&mut self, key: usize, frame: Frame, note: impl FnOnce(&mut Trail, u32)) {
         if let Some(session) = self.sessions.get_mut(key) {
             note(&mut self.trail, session.trail);
             let bounds = &self.shared.settings.outbox;
-            self.after.push(key, session, Rc::new(body), bounds);
+            self.after.push(key, session, frame, bounds);
         }
     }
 

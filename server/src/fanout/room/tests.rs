@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::*;
 use crate::fanout::VisibleChannel;
-use crate::fanout::outbox::Frame;
+use crate::fanout::Frame;
 use crate::protocol::objects::{Overwrite, OverwriteType, User};
 use crate::protocol::{Permissions, RoleId, Timestamp};
 
@@ -26,7 +26,7 @@ impl Seen {
     fn of(&self, session: SessionKey) -> Vec<String> {
         let frames = self.frames.get(&session).into_iter().flatten();
         frames
-            .map(|frame| String::from_utf8_lossy(frame).into_owned())
+            .map(|frame| String::from_utf8_lossy(&frame.to_bytes()).into_owned())
             .collect()
     }
 }
@@ -36,7 +36,7 @@ impl Deliver for Seen {
         self.frames
             .entry(session)
             .or_default()
-            .push(Rc::clone(frame));
+            .push(frame.clone());
     }
 
     fn table_changed(&mut self, _: Position, _: &Arc<Visibility>) {}
@@ -118,7 +118,7 @@ fn i6_an_event_is_encoded_once_and_shared_by_every_session() {
     assert!(
         seen.frames
             .values()
-            .all(|frames| frames.len() == 1 && frames[0].as_ptr() == body)
+            .all(|frames| frames.len() == 1 && frames[0].to_bytes().as_ptr() == body)
     );
 }
 

@@ -7,13 +7,14 @@ use smallvec::SmallVec;
 use super::Worker;
 use crate::auth::tokens::strip_prefix;
 use crate::directory;
+use crate::fanout::Frame;
 use crate::fanout::outbox::Outbox;
 use crate::guild::actor::GuildMail;
 use crate::guild::core::Attach;
 use crate::protocol::limits::MAX_GUILDS_PER_SHARD;
 use crate::protocol::objects::User;
 use crate::protocol::{CloseCode, GuildId, Intents, UserId};
-use crate::session::greetings::{self, Ready};
+use crate::session::greetings::Ready;
 use crate::session::id::SessionId;
 use crate::session::payload::Identify;
 use crate::session::state::{Link, Membership, MembershipState, Session};
@@ -77,14 +78,14 @@ impl Worker {
         self.sessions[session].guilds = asked.collect();
         self.note_session(session);
         self.shared.counters.identifies.inc();
-        let ready = greetings::ready(&Ready {
-            user: &self.sessions[session].user,
+        let ready = Ready {
+            user: Arc::clone(&self.sessions[session].user),
             session: self.sessions[session].id,
-            guilds: &guilds,
-            url: &self.shared.settings.url,
+            guilds: guilds.as_slice().into(),
+            url: Arc::clone(&self.shared.settings.url),
             shard: (shard, shards),
-        });
-        self.deliver(session, ready);
+        };
+        self.deliver(session, Frame::made(ready));
         self.settle();
         for guild in guilds.into_iter().chain(direct) {
             self.ask_guild(session, guild, false);

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::Worker;
 use crate::fanout::mail::GuildNews;
-use crate::fanout::{Attachment, Item, Room, guild_create};
+use crate::fanout::guild_create::GuildCreate;
+use crate::fanout::{Attachment, Frame, Item, Room, guild_create};
 use crate::protocol::{ApiError, EventName, GuildId, UserId};
 use crate::session::greetings;
 use crate::session::links::HubMail;
@@ -120,6 +121,10 @@ impl Worker {
             return;
         };
         let intents = session.intents;
+        if session.user == attachment.member.user {
+            // One account in memory is enough.
+            session.user = Arc::clone(&attachment.member.user);
+        }
         let Some(membership) = session.membership(guild) else {
             return;
         };
@@ -140,10 +145,8 @@ impl Worker {
                 self.note_standing(key, guild, place);
                 let tells = !view.table.direct;
                 if tells && intents.contains(EventName::GuildCreate.guild_intent()) {
-                    self.deliver(
-                        key,
-                        guild_create::guild_create(attachment, &visible, joined),
-                    );
+                    let create = GuildCreate::new(attachment, &visible, joined);
+                    self.deliver(key, Frame::made(create));
                 }
             }
             MembershipState::Returning { parts, .. } => {

@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 
 use super::world::*;
-use crate::fanout::{Attachment, Item, guild_create};
+use crate::fanout::frame::Compose;
+use crate::fanout::guild_create::GuildCreate;
+use crate::fanout::{Attachment, Item};
 use crate::guild::command::{ChannelEdit, Command, MemberQuery, NewMember, Reply};
 use crate::guild::core::HubId;
 use crate::protocol::objects::{Presence, Status};
@@ -104,7 +106,11 @@ fn a_guild_create_put_together_from_it_is_whole() {
         asked.large_threshold = threshold;
         let attachment = world.attach(&asked).unwrap();
         let visible = attachment.view.table.visible_to(ALICE, &[]);
-        let data = &payload(&guild_create::guild_create(&attachment, &visible, false))["d"];
+        let mut body = Vec::new();
+        let create = GuildCreate::new(&attachment, &visible, false);
+        create.compose(&mut body);
+        assert!((body.len()..body.len() + 1_024).contains(&create.estimate()));
+        let data = &payload(&body.into())["d"];
         assert_eq!(data["large"], large);
         assert_eq!(data["members"].as_array().unwrap().len(), members);
         assert_eq!(

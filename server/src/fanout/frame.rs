@@ -1,0 +1,67 @@
+//! An event as it waits in outboxes: a body that many sessions share, or what one session's body is made of.
+
+use std::fmt;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+/// A body that is of one session alone, kept as what it is made of: that is a fraction of its bytes, and most
+/// of it is shared.
+pub trait Compose: fmt::Debug {
+    /// Appends the body (see [`super::envelope`]); always the same bytes.
+    fn compose(&self, out: &mut Vec<u8>);
+    /// About how many bytes that is; what the event counts as against bounds.
+    fn estimate(&self) -> usize;
+}
+
+/// An event's body, counted by the worker's own thread. As large as a pointer: each session has one for each
+/// event that waits or is kept.
+#[derive(Debug, Clone)]
+pub struct Frame(Rc<Body>);
+
+/// What a [`Frame`] holds.
+#[derive(Debug)]
+pub enum Body {
+    /// Serialized, and shared by every session that gets it.
+    Shared(Bytes),
+    /// Made anew each time that it is written.
+    Made(Box<dyn Compose>),
+}
+
+impl Frame {
+    /// A body that is made when it is written.
+    pub fn made(compose: impl Compose + 'static) -> Self {
+        Self(Rc::new(Body::Made(Box::new(compose))))
+    }
+
+    /// What it holds.
+    pub fn body(&self) -> &Body {
+        &self.0
+    }
+
+    /// Bytes that it counts as: exact for a shared body.
+    pub fn size(&self) -> usize {
+        match &*self.0 {
+            Body::Shared(bytes) => bytes.len(),
+            Body::Made(compose) => compose.estimate(),
+        }
+    }
+
+    /// The body's bytes.
+    pub fn to_bytes(&self) -> Bytes {
+        match &*self.0 {
+            Body::Shared(bytes) => bytes.clone(),
+            Body::Made(compose) => {
+                let mut bytes = Vec::new();
+                compose.compose(&mut bytes);
+                bytes.into()
+            }
+        }
+    }
+}
+
+impl From<Bytes> for Frame {
+    fn from(bytes: Bytes) -> Self {
+        Self(Rc::new(Body::Shared(bytes)))
+    }
+}
