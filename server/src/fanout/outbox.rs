@@ -147,12 +147,7 @@ impl Outbox {
             return false;
         }
         self.sent = (seq + 1 - self.first_seq) as usize;
-        self.pending_bytes = self
-            .entries
-            .iter()
-            .skip(self.sent)
-            .map(|frame| frame.size())
-            .sum();
+        self.pending_bytes = self.entries.iter().skip(self.sent).map(Frame::size).sum();
         self.acknowledge(seq);
         true
     }
@@ -160,11 +155,7 @@ impl Outbox {
     /// Takes the outbox apart, to carry it to another thread.
     pub fn into_parts(self) -> OutboxParts {
         OutboxParts {
-            frames: self
-                .entries
-                .iter()
-                .map(Frame::to_bytes)
-                .collect(),
+            frames: self.entries.iter().map(Frame::to_bytes).collect(),
             first_seq: self.first_seq,
             sent_seq: self.sent_seq,
         }

@@ -153,3 +153,21 @@ impl Session {
             .find(|membership| membership.guild == guild)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::connection::Connection;
+
+    /// What an idle session takes is mostly these two; who makes them larger should know it.
+    #[test]
+    fn a_session_and_its_connection_stay_small() {
+        assert!(size_of::<Session>() <= 264, "{}", size_of::<Session>());
+        assert!(
+            size_of::<Connection>() <= 232,
+            "{}",
+            size_of::<Connection>()
+        );
+        assert_eq!(size_of::<crate::fanout::Frame>(), size_of::<usize>());
+    }
+}

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use smallvec::SmallVec;
 
 use super::*;
-use crate::fanout::VisibleChannel;
 use crate::fanout::Frame;
+use crate::fanout::VisibleChannel;
 use crate::protocol::objects::{Overwrite, OverwriteType, User};
 use crate::protocol::{Permissions, RoleId, Timestamp};
 
@@ -33,10 +33,7 @@ impl Seen {
 
 impl Deliver for Seen {
     fn deliver(&mut self, session: SessionKey, frame: &Frame, _: Option<Position>) {
-        self.frames
-            .entry(session)
-            .or_default()
-            .push(frame.clone());
+        self.frames.entry(session).or_default().push(frame.clone());
     }
 
     fn table_changed(&mut self, _: Position, _: &Arc<Visibility>) {}

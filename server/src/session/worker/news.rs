@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Worker;
-use crate::fanout::mail::GuildNews;
 use crate::fanout::guild_create::GuildCreate;
+use crate::fanout::mail::GuildNews;
 use crate::fanout::{Attachment, Frame, Item, Room, guild_create};
 use crate::protocol::{ApiError, EventName, GuildId, UserId};
 use crate::session::greetings;
