@@ -4,6 +4,7 @@
 //! nothing looks at it.
 
 mod answer;
+mod console;
 mod guard;
 mod guilds;
 mod health;
@@ -84,6 +85,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
             .app_data(query)
             .app_data(registry)
             .app_data(feeds)
+            .configure(console::configure)
             .service(at("/healthz").get(health::healthz))
             .service(at("/readyz").get(health::readyz))
             .service(at("/metrics").get(health::metrics))
@@ -92,6 +94,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
                     .wrap(from_fn(guard::guard))
                     .service(at("/placement").get(placement::placement))
                     .service(at("/ring").get(placement::ring))
+                    .service(at("/ring/points").get(placement::points))
                     .service(at("/nodes").get(placement::nodes))
                     .service(at("/executors").get(guilds::executors))
                     .service(at("/guilds").get(guilds::list).post(provision::create))

@@ -12,6 +12,10 @@ pub fn text(demo: &Demo) -> String {
         ("chat page", format!("{page}/")),
         ("REST API", demo.api.clone()),
         ("gateway", demo.gateway.clone()),
+        (
+            "console",
+            format!("{}/#token={}", demo.admin, demo.admin_token),
+        ),
         ("admin API", demo.admin.clone()),
         ("guild", demo.guild_id.to_string()),
         ("#general", demo.channel_id.to_string()),

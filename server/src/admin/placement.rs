@@ -1,4 +1,4 @@
-//! `/placement`, `/ring`, `/nodes`: which node owns what.
+//! `/placement`, `/ring`, `/ring/points`, `/nodes`: which node owns what.
 
 use std::collections::BTreeMap;
 
@@ -128,6 +128,24 @@ pub(super) async fn ring(admin: web::Data<Admin>) -> HttpResponse {
         override_count: placement.overrides().len(),
         overrides: pins.into_iter().collect(),
         ignored_overrides: placement.ignored_overrides().count(),
+    })
+}
+
+/// Every virtual node: its point in hexadecimal, and the number of its node in `nodes`.
+#[derive(Serialize)]
+struct PointsAnswer<'a> {
+    generation: Generation,
+    nodes: Vec<&'a NodeName>,
+    points: Vec<(String, u16)>,
+}
+
+pub(super) async fn points(admin: web::Data<Admin>) -> HttpResponse {
+    let placement = admin.view.placement().snapshot();
+    let ring = placement.ring();
+    ok(&PointsAnswer {
+        generation: placement.generation(),
+        nodes: ring.members().iter().map(|member| &member.name).collect(),
+        points: ring.points().map(|(point, seat)| (hex(point), seat)).collect(),
     })
 }
 

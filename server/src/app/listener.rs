@@ -20,7 +20,7 @@ use crate::session::hub_actor::HubActor;
 use crate::session::shared::SessionShared;
 use crate::session::upgrade;
 use crate::session::worker::WorkerCell;
-use crate::web;
+use crate::web::chat;
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,7 +61,7 @@ pub(super) fn main(
             let (context, page, shared) = (Arc::clone(&context), page.clone(), shared.clone());
             let app = WebApp::new()
                 .configure(|cfg| api::configure(cfg, &context))
-                .configure(|cfg| web::configure(cfg, page))
+                .configure(|cfg| chat::configure(cfg, page))
                 .default_service(actix::to(not_found));
             HttpService::build()
                 .keep_alive(KEEP_ALIVE)

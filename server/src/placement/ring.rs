@@ -87,7 +87,7 @@ impl Ring {
         joining.sort_unstable();
         // The seats behind the new one move up by one, which keeps their order.
         let seated = self
-            .runs()
+            .points()
             .map(|(point, old)| (point, old + u16::from(old >= seat)));
         let merged = merge(seated, joining.into_iter());
         Ok(Self::assemble(self.settings, members, merged, total))
@@ -104,7 +104,7 @@ impl Ring {
 
         let seat = seat as u16;
         let staying = self
-            .runs()
+            .points()
             .filter(|&(_, old)| old != seat)
             .map(|(point, old)| (point, old - u16::from(old > seat)));
         Ok(Self::assemble(self.settings, members, staying, total))
@@ -136,8 +136,10 @@ impl Ring {
         }
     }
 
-    /// The virtual nodes with their seats, in the order of the circle, without the sentinel.
-    fn runs(&self) -> impl Iterator<Item = (u64, u16)> {
+    /// The virtual nodes' points in the order of the circle, each with its member's number in
+    /// [`members`](Self::members).
+    pub fn points(&self) -> impl Iterator<Item = (u64, u16)> {
+        // Without the sentinel.
         let points = self.points[..self.len()].iter().copied();
         points.zip(self.seats.iter().copied())
     }
@@ -223,7 +225,7 @@ impl Ring {
         // A point owns what lies between its predecessor and itself; the first point's
         // predecessor is the last one, on the other side of zero.
         let mut before = self.points[self.len() - 1];
-        for (position, (point, seat)) in self.runs().enumerate() {
+        for (position, (point, seat)) in self.points().enumerate() {
             let arc = point.wrapping_sub(before);
             let whole_circle = position == 0 && self.len() == 1;
             owned[usize::from(seat)] += if whole_circle {

@@ -1,0 +1,83 @@
+//! The browser chat page, served at `/` of the main port.
+//!
+//! The page is an ordinary client: it uses the gateway and the REST API of its own origin and
+//! nothing else, which its content security policy enforces.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, web};
+use serde_json::Value;
+
+use super::asset;
+
+asset::assets! {
+    "chat":
+    "/", HTML, "index.html";
+    "/chat/chat.css", CSS, "chat.css";
+    "/chat/icon.svg", SVG, "icon.svg";
+    "/chat/chat.js", JAVASCRIPT, "chat.js";
+    "/chat/composer.js", JAVASCRIPT, "composer.js";
+    "/chat/dom.js", JAVASCRIPT, "dom.js";
+    "/chat/gateway.js", JAVASCRIPT, "gateway.js";
+    "/chat/message.js", JAVASCRIPT, "message.js";
+    "/chat/rest.js", JAVASCRIPT, "rest.js";
+    "/chat/sidebar.js", JAVASCRIPT, "sidebar.js";
+    "/chat/timeline.js", JAVASCRIPT, "timeline.js";
+    "/chat/world.js", JAVASCRIPT, "world.js";
+}
+
+/// Adds the page. `demo` is what `guildhall dev` offers it at `/demo.json`; without it, the page
+/// asks for a token.
+pub fn configure(cfg: &mut web::ServiceConfig, demo: Option<Value>) {
+    asset::configure(cfg, ASSETS);
+    if let Some(demo) = demo {
+        let body = demo.to_string();
+        let answer = move || {
+            let body = body.clone();
+            async move {
+                HttpResponse::Ok()
+                    .content_type("application/json")
+                    .insert_header((CACHE_CONTROL, "no-store"))
+                    .body(body)
+            }
+        };
+        cfg.route("/demo.json", web::get().to(answer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use actix_web::dev::ServiceResponse;
+    use actix_web::test as http;
+
+    use super::*;
+    use crate::web::policy;
+
+    async fn get(path: &str, demo: Option<Value>) -> ServiceResponse {
+        let app = http::init_service(App::new().configure(|cfg| configure(cfg, demo))).await;
+        let request = http::TestRequest::get().uri(path).to_request();
+        http::call_service(&app, request).await
+    }
+
+    #[actix_web::test]
+    async fn the_page_is_served() {
+        for asset in ASSETS {
+            assert_eq!(get(asset.path, None).await.status(), 200, "{}", asset.path);
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_demo_is_offered_only_where_there_is_one() {
+        let demo = serde_json::json!({ "user_tokens": ["a", "b"] });
+        let response = get("/demo.json", Some(demo.clone())).await;
+        let cached = response.headers().get(CACHE_CONTROL);
+        assert_eq!(cached.unwrap(), "no-store");
+        assert_eq!(http::read_body_json::<Value, _>(response).await, demo);
+        assert_eq!(get("/demo.json", None).await.status(), 404);
+    }
+
+    #[test]
+    fn the_page_keeps_to_its_own_policy() {
+        policy::check(ASSETS, "/chat/");
+    }
+}
