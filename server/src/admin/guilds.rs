@@ -171,14 +171,44 @@ struct ExecutorsAnswer<'a> {
     executors: Vec<ExecutorAnswer<'a>>,
 }
 
+/// A thread with what its guilds have to do.
 #[derive(Serialize)]
-struct ExecutorAnswer<'a> {
+pub(super) struct ExecutorAnswer<'a> {
     #[serde(flatten)]
     executor: &'a ExecutorInfo,
     /// Requests that wait for its guilds.
     waiting_requests: usize,
     /// Its busiest guild, if any was busy.
     busiest_guild: Option<GuildId>,
+}
+
+/// Sets threads and guilds side by side.
+pub(super) fn join<'a>(
+    executors: &'a [ExecutorInfo],
+    guilds: &[GuildInfo],
+) -> Vec<ExecutorAnswer<'a>> {
+    let answer = |executor: &'a ExecutorInfo| {
+        let own = || guilds.iter().filter(|it| it.executor == executor.id);
+        ExecutorAnswer {
+            executor,
+            waiting_requests: own().map(|it| it.waiting_requests).sum(),
+            busiest_guild: own()
+                .filter(|it| it.load > 0.0)
+                .max_by(|a, b| a.load.total_cmp(&b.load))
+                .map(|it| it.id),
+        }
+    };
+    executors.iter().map(answer).collect()
+}
+
+/// Leaves the busiest guilds, the busiest first.
+pub(super) fn keep_busiest(guilds: &mut Vec<GuildInfo>, limit: usize) {
+    let by_load = |a: &GuildInfo, b: &GuildInfo| order(Sort::Load, a, b);
+    if guilds.len() > limit {
+        guilds.select_nth_unstable_by(limit, by_load);
+        guilds.truncate(limit);
+    }
+    guilds.sort_unstable_by(by_load);
 }
 
 pub(super) async fn executors(admin: web::Data<Admin>, query: web::Query<WindowQuery>) -> Answer {
@@ -191,22 +221,8 @@ pub(super) async fn executors(admin: web::Data<Admin>, query: web::Query<WindowQ
             executor.load = own.map(|it| it.load).sum::<f64>().min(1.0);
         }
     }
-    let executors = infos
-        .iter()
-        .map(|executor| {
-            let own = || measured.iter().filter(|it| it.executor == executor.id);
-            ExecutorAnswer {
-                executor,
-                waiting_requests: own().map(|it| it.waiting_requests).sum(),
-                busiest_guild: own()
-                    .filter(|it| it.load > 0.0)
-                    .max_by(|a, b| a.load.total_cmp(&b.load))
-                    .map(|it| it.id),
-            }
-        })
-        .collect();
     Ok(ok(&ExecutorsAnswer {
         window_ms: shown(window),
-        executors,
+        executors: join(&infos, &measured),
     }))
 }

@@ -15,7 +15,8 @@ use actix_web_actors::ws;
 use serde::Serialize;
 
 use super::answer::Refusal;
-use super::view::{NodeInfo, View};
+use super::guilds::{ExecutorAnswer, join, keep_busiest};
+use super::view::{GuildInfo, NodeInfo, View};
 use crate::clock;
 use crate::counters::{Counters, Figures, Rates};
 use crate::protocol::ApiError;
@@ -28,6 +29,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(30);
 /// Most feeds at a time.
 const MAX_FEEDS: usize = 32;
+/// Guilds in a push.
+const BUSIEST: usize = 32;
 /// Largest frame a client may send, in bytes: it has nothing to say.
 const MAX_FRAME: usize = 1_024;
 
@@ -56,9 +59,14 @@ impl Drop for Place {
 
 /// What is pushed.
 #[derive(Serialize)]
-struct Push {
+struct Push<'a> {
     at_ms: u64,
     node: NodeInfo,
+    /// A line for each thread that is stuck.
+    complaints: Vec<String>,
+    executors: Vec<ExecutorAnswer<'a>>,
+    /// The busiest.
+    guilds: Vec<GuildInfo>,
     /// Since the start.
     totals: Figures,
     /// Since the last push, per second.
@@ -79,9 +87,16 @@ impl Feed {
         let now = clock::uptime();
         let totals = Figures::read(&self.counters);
         let seconds = now.saturating_sub(self.last_at).as_secs_f64();
+        let mut guilds = self.view.guilds();
+        let executors = self.view.executors();
+        let executors = join(&executors, &guilds);
+        keep_busiest(&mut guilds, BUSIEST);
         let push = Push {
             at_ms: clock::unix_ms(),
             node: self.view.node(),
+            complaints: self.view.complaints(),
+            executors,
+            guilds,
             per_second: totals.rates(&self.last, seconds),
             totals: totals.clone(),
         };

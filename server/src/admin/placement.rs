@@ -145,7 +145,10 @@ pub(super) async fn points(admin: web::Data<Admin>) -> HttpResponse {
     ok(&PointsAnswer {
         generation: placement.generation(),
         nodes: ring.members().iter().map(|member| &member.name).collect(),
-        points: ring.points().map(|(point, seat)| (hex(point), seat)).collect(),
+        points: ring
+            .points()
+            .map(|(point, seat)| (hex(point), seat))
+            .collect(),
     })
 }
 

@@ -25,10 +25,7 @@ fn check_page(asset: &Asset, folder: &str, paths: &[&str]) {
     });
     assert!(!handler, "inline handler");
     for script in asset.text.split("<script").skip(1) {
-        assert!(
-            script.contains(&format!("src=\"{folder}")),
-            "inline script"
-        );
+        assert!(script.contains(&format!("src=\"{folder}")), "inline script");
     }
     let named = asset.text.split('"').filter(|it| it.starts_with(folder));
     for named in named {

@@ -67,7 +67,7 @@ export function mount(root, { client, report }) {
   const load = async () => {
     clearTimeout(timer);
     try {
-      const answer = await client.get(`/guilds?sort=${order.value}&limit=${SHOWN}&window_ms=500`);
+      const answer = await client.get(`/guilds?sort=${order.value}&limit=${SHOWN}`);
       if (left) return;
       guildRows(list.body, answer.guilds);
       setText(running, `${count(answer.running)} running${answer.running > SHOWN ? `, the first ${SHOWN} shown` : ''}`);

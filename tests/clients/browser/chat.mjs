@@ -1,42 +1,26 @@
 // The chat page in two tabs of a real browser, each as another demo user.
-// Started by ../run.mjs; the browser is the machine's Chromium ($CHROMIUM, or /usr/bin/chromium).
-// Leaves screenshots of both tabs in tests/output/.
+// Started by ../run.mjs. Leaves screenshots of both tabs in tests/output/.
 
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-import { chromium } from 'playwright-core';
 
 import { cut, dialledAgain, release } from '../outage.mjs';
 import { Rest } from '../rest.mjs';
 import { done, fail, overallLimit, step } from '../steps.mjs';
+import { Browser, screenshot } from './page.mjs';
 
 const WAIT_MS = 10_000;
 const HISTORY = 3;
-const OUTPUT = fileURLToPath(new URL('../../output/', import.meta.url));
 
 overallLimit(90);
 
 const dev = JSON.parse(process.env.GUILDHALL_DEV);
 const rest = dev.user_tokens.map((token) => new Rest(process.env.GUILDHALL_DIRECT, token));
 const pageUrl = new URL('/', dev.api);
-const profile = await mkdtemp(path.join(os.tmpdir(), 'browser-'));
-const complaints = [];
-let context;
+let browser;
 
 /** The page of demo user `index` in a tab of its own, once it is connected. */
 async function open(index) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT_MS);
-  page.on('pageerror', (error) => complaints.push(`error in the page: ${error.message}`));
-  page.on('request', (request) => {
-    const { hostname, protocol } = new URL(request.url());
-    if (protocol !== 'data:' && hostname !== pageUrl.hostname) complaints.push(`the page asked for ${request.url()}`);
-  });
-  await page.goto(new URL(`?user=${index}`, pageUrl).href);
+  const page = await browser.open(new URL(`?user=${index}`, pageUrl).href);
   await connected(page);
   return page;
 }
@@ -73,12 +57,7 @@ try {
   });
 
   await step('Chromium starts', async () => {
-    context = await chromium.launchPersistentContext(profile, {
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      headless: true,
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-        '--disable-component-update', '--disable-sync'],
-    });
+    browser = await Browser.start(WAIT_MS);
   });
 
   const [first, second] = await step('two tabs are connected as two users', async () => {
@@ -146,14 +125,13 @@ try {
   });
 
   await step('screenshots are taken', async () => {
-    await mkdir(OUTPUT, { recursive: true });
-    await first.screenshot({ path: path.join(OUTPUT, 'chat-first.png') });
-    await second.screenshot({ path: path.join(OUTPUT, 'chat-second.png') });
+    await screenshot(first, 'chat-first.png');
+    await screenshot(second, 'chat-second.png');
   });
 
-  await step('no error and no foreign request in either tab', async () => assert.deepEqual(complaints, []));
+  await step('no error and no foreign request in either tab', async () => assert.deepEqual(browser.complaints, []));
 } catch (error) {
   fail(error);
 }
-await context.close();
+await browser.close();
 done();
