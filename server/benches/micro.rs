@@ -232,6 +232,7 @@ fn dispatch(n: u64) -> Item {
         intent: EventName::MessageCreate.guild_intent(),
         channel: Some(CHANNEL),
         audience: Audience::Everyone,
+        subject: None,
     })
 }
 

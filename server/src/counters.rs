@@ -11,7 +11,8 @@ mod registration;
 pub use figures::{Figures, LatencyFigures, Rates};
 pub use hub::HubCounters;
 pub use labels::{
-    Close, Closer, Label, RequestOutcome, ResumeOutcome, SessionState, Split, StatusClass,
+    Close, Closer, EphemeralKind, Label, RequestOutcome, ResumeOutcome, SessionState, Split,
+    StatusClass,
 };
 pub use latency::{BOUNDS_US, Latency, LatencyCounts};
 pub use process::ProcessFigures;
@@ -53,8 +54,8 @@ pub struct Counters {
     pub closes: Family<Close, Counter>,
     /// Connections closed because their lane was full.
     pub lane_overflows: Counter,
-    /// Ephemeral events left out because a lane was filling.
-    pub ephemeral_dropped: Counter,
+    /// Ephemeral events that a session was not sent, because a newer one took their place or their bounds were full.
+    pub ephemeral_dropped: Split<EphemeralKind, Counter>,
     /// Gateway connections held back by the rate limit of their address.
     pub upgrades_held: Counter,
     /// Gateway connections refused because too many were held back, or for too long.
@@ -165,7 +166,8 @@ mod tests {
             "guildhall_resumes_total{outcome=\"refused\"} 0",
             "guildhall_closes_total{by=\"server\",code=\"4008\"} 1",
             "guildhall_lane_overflows_total 0",
-            "guildhall_ephemeral_dropped_total 0",
+            "guildhall_ephemeral_dropped_total{kind=\"typing\"} 0",
+            "guildhall_ephemeral_dropped_total{kind=\"presence\"} 0",
             "guildhall_upgrades_held_total 0",
             "guildhall_upgrades_refused_total 0",
             "guildhall_guilds_running 0",

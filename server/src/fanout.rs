@@ -6,6 +6,7 @@ pub mod frame;
 pub mod guild_create;
 pub mod item;
 pub mod lane;
+pub mod late;
 pub mod mail;
 pub mod outbox;
 pub mod pace;

@@ -1,10 +1,10 @@
 //! A socket below all libraries, for what no library would send.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::deadline::within;
 use crate::payload::Payload;
@@ -78,14 +78,34 @@ impl RawSocket {
         }
     }
 
+    /// A TCP connection to the server's main port from this address of the machine: all of 127.0.0.0/8 are.
+    pub async fn connect_from(server: &Server, from: Ipv4Addr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind((from, 0).into())
+            .unwrap_or_else(|error| panic!("binding to {from}: {error}"));
+        let stream = within("a connection", socket.connect(server.address())).await;
+        let stream = stream.unwrap_or_else(|error| panic!("connecting: {error}"));
+        stream.set_nodelay(true).expect("an option of TCP");
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
     /// A gateway connection whose Hello was read.
     pub async fn gateway(server: &Server) -> Self {
-        let mut socket = Self::connect(server).await;
+        Self::connect(server).await.greeted().await
+    }
+
+    /// Upgrades the connection to the gateway's and reads Hello.
+    pub async fn greeted(mut self) -> Self {
+        let socket = &mut self;
         let head = socket.upgrade("/gateway?v=10&encoding=json").await;
         assert_eq!(head.status, 101, "{head:?}");
         assert_eq!(head.header("sec-websocket-accept"), Some(ACCEPT));
         assert_eq!(socket.payload().await.op, 10);
-        socket
+        self
     }
 
     /// A gateway connection that has identified and read READY and its one GUILD_CREATE.

@@ -119,6 +119,9 @@ impl View for FakeNode {
             pending_bytes: 0,
             kept_events: 3,
             kept_bytes: 300,
+            late_events: 0,
+            dropped_typing: 4,
+            dropped_presences: 0,
         });
         Box::pin(async move { found })
     }

@@ -193,6 +193,12 @@ pub struct SessionInfo {
     pub kept_events: usize,
     /// Bytes of events kept for a Resume.
     pub kept_bytes: usize,
+    /// Ephemeral events that wait without a number, because the session is behind.
+    pub late_events: usize,
+    /// TYPING_STARTs that it was not sent: newer ones took their place, or there was no room.
+    pub dropped_typing: u32,
+    /// The same for PRESENCE_UPDATEs.
+    pub dropped_presences: u32,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature

@@ -12,8 +12,6 @@ use crate::session::core::Patience;
 use crate::session::settings::GatewaySettings;
 use crate::supervision::budget::BudgetSettings;
 
-/// How long a socket may take nothing of what is written to it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a client may take to answer a close frame.
 const CLOSING_MS: u64 = 5_000;
 pub(super) fn guild_settings(config: &Config) -> GuildSettings {
@@ -62,7 +60,7 @@ pub(super) fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySe
         pace_max: Duration::from_millis(gateway.pace_max_ms),
         trail_max_bytes: gateway.trail_max_bytes,
         max_connections: gateway.max_sessions.div_ceil(config.node.workers),
-        write_timeout: WRITE_TIMEOUT,
+        write_timeout: Duration::from_secs(gateway.write_timeout_s),
     }
 }
 

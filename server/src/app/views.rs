@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::admin::{ExecutorInfo, GuildInfo, NodeInfo, NodeState, SessionInfo, View, ViewFuture};
 use crate::clock;
 use crate::config::{Config, PublicUrl};
-use crate::counters::SessionState;
+use crate::counters::{EphemeralKind, SessionState};
 use crate::guild::executors::ExecutorState;
 use crate::guild::registry::{Registry, RunningGuild};
 use crate::guild::stats::GuildStats;
@@ -201,5 +201,8 @@ fn session_info(id: String, hub: u32, report: &SessionReport) -> SessionInfo {
         pending_bytes: report.pending_bytes,
         kept_events: report.kept_events,
         kept_bytes: report.kept_bytes,
+        late_events: report.late_events,
+        dropped_typing: report.dropped.of(EphemeralKind::Typing),
+        dropped_presences: report.dropped.of(EphemeralKind::Presence),
     }
 }

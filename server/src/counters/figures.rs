@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::labels::{RequestOutcome, ResumeOutcome, SessionState, StatusClass};
+use super::labels::{
+    EphemeralKind, Label, RequestOutcome, ResumeOutcome, SessionState, StatusClass,
+};
 use super::latency::LatencyCounts;
 use super::{Counters, ProcessFigures};
 
@@ -67,7 +69,10 @@ impl Figures {
             resumes_whole: counters.resumes.of(ResumeOutcome::Whole).get(),
             resumes_refused: counters.resumes.of(ResumeOutcome::Refused).get(),
             lane_overflows: counters.lane_overflows.get(),
-            ephemeral_dropped: counters.ephemeral_dropped.get(),
+            ephemeral_dropped: EphemeralKind::ALL
+                .iter()
+                .map(|kind| counters.ephemeral_dropped.of(*kind).get())
+                .sum(),
             upgrades_held: counters.upgrades_held.get(),
             upgrades_refused: counters.upgrades_refused.get(),
             guilds_running: counters.guilds_running.get(),

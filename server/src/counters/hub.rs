@@ -1,7 +1,7 @@
 //! What a hub counts on its own thread, without atomics, until it is flushed.
 
 use super::Counters;
-use super::labels::SessionState;
+use super::labels::{EphemeralKind, Label, SessionState};
 
 /// Counts of one hub since its last flush. A hub counts here while it works through a batch and
 /// flushes about once a second and when it stops; several hubs counting each delivery into shared
@@ -20,8 +20,8 @@ pub struct HubCounters {
     pub frames_in: u64,
     /// Bytes read from sockets.
     pub bytes_in: u64,
-    /// Ephemeral events left out because a lane was filling.
-    pub ephemeral_dropped: u64,
+    /// Ephemeral events that sessions were not sent, by kind.
+    pub ephemeral_dropped: [u64; 2],
     /// Connections closed because their lane was full.
     pub lane_overflows: u64,
     /// Change of the number of sessions in each state.
@@ -49,11 +49,15 @@ impl HubCounters {
             (&counters.held_writes, taken.held_writes),
             (&counters.frames_in, taken.frames_in),
             (&counters.bytes_in, taken.bytes_in),
-            (&counters.ephemeral_dropped, taken.ephemeral_dropped),
             (&counters.lane_overflows, taken.lane_overflows),
         ] {
             if count > 0 {
                 counter.inc_by(count);
+            }
+        }
+        for (kind, count) in EphemeralKind::ALL.iter().zip(taken.ephemeral_dropped) {
+            if count > 0 {
+                counters.ephemeral_dropped.of(*kind).inc_by(count);
             }
         }
         for state in [

@@ -53,6 +53,16 @@ label! {
 }
 
 label! {
+    /// Events that stand in no log.
+    EphemeralKind = "kind" {
+        /// TYPING_START.
+        Typing = "typing",
+        /// PRESENCE_UPDATE.
+        Presence = "presence",
+    }
+}
+
+label! {
     /// How a Resume ended.
     ResumeOutcome = "outcome" {
         /// Everything missed was sent again.

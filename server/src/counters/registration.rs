@@ -60,11 +60,6 @@ fn gateway_counters(c: &Counters, own: &mut Registry) {
             &c.lane_overflows,
         ),
         (
-            "ephemeral_dropped",
-            "Ephemeral events left out because a lane was filling",
-            &c.ephemeral_dropped,
-        ),
-        (
             "upgrades_held",
             "Gateway connections held back by the rate limit of their address",
             &c.upgrades_held,
@@ -162,6 +157,11 @@ fn supervision(c: &Counters, own: &mut Registry) {
 fn split_figures(c: &Counters, own: &mut Registry) {
     own.register("sessions", "Sessions by state", c.sessions.clone());
     own.register("resumes", "Resume payloads by outcome", c.resumes.clone());
+    own.register(
+        "ephemeral_dropped",
+        "Ephemeral events that a session was not sent because it was behind",
+        c.ephemeral_dropped.clone(),
+    );
     own.register(
         "closes",
         "Gateway connections ended, by whom and with which code",

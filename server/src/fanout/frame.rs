@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::late::Subject;
+
 /// A body that is of one session alone, kept as what it is made of: that is a fraction of its bytes, and most
 /// of it is shared.
 pub trait Compose: fmt::Debug {
@@ -24,6 +26,8 @@ pub struct Frame(Rc<Body>);
 pub enum Body {
     /// Serialized, and shared by every session that gets it.
     Shared(Bytes),
+    /// The same, of an event that a newer one about the same may replace before it has a number.
+    Ephemeral(Box<(Bytes, Subject)>),
     /// Made anew each time that it is written.
     Made(Box<dyn Compose>),
 }
@@ -32,6 +36,19 @@ impl Frame {
     /// A body that is made when it is written.
     pub fn made(compose: impl Compose + 'static) -> Self {
         Self(Rc::new(Body::Made(Box::new(compose))))
+    }
+
+    /// A shared body of an ephemeral event.
+    pub fn ephemeral(bytes: Bytes, subject: Subject) -> Self {
+        Self(Rc::new(Body::Ephemeral(Box::new((bytes, subject)))))
+    }
+
+    /// What it is about, if it is ephemeral.
+    pub fn subject(&self) -> Option<Subject> {
+        match &*self.0 {
+            Body::Ephemeral(ephemeral) => Some(ephemeral.1),
+            _ => None,
+        }
     }
 
     /// What it holds.
@@ -43,6 +60,7 @@ impl Frame {
     pub fn size(&self) -> usize {
         match &*self.0 {
             Body::Shared(bytes) => bytes.len(),
+            Body::Ephemeral(ephemeral) => ephemeral.0.len(),
             Body::Made(compose) => compose.estimate(),
         }
     }
@@ -51,6 +69,7 @@ impl Frame {
     pub fn to_bytes(&self) -> Bytes {
         match &*self.0 {
             Body::Shared(bytes) => bytes.clone(),
+            Body::Ephemeral(ephemeral) => ephemeral.0.clone(),
             Body::Made(compose) => {
                 let mut bytes = Vec::new();
                 compose.compose(&mut bytes);

@@ -71,6 +71,8 @@ pub struct Dispatch {
     pub channel: Option<ChannelId>,
     /// Who it is for.
     pub audience: Audience,
+    /// Whom an ephemeral event tells of: of two of a kind about the same user only the newer is of use.
+    pub subject: Option<UserId>,
 }
 
 /// Who of a guild's sessions an event is for.

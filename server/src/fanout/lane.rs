@@ -5,6 +5,7 @@
 //! buffer of the worker, and only what the socket did not take is kept.
 
 use std::collections::VecDeque;
+use std::ops::AddAssign;
 
 use bytes::Bytes;
 
@@ -212,6 +213,7 @@ impl Lane {
                     envelope::write_suffix(&mut suffix, seq);
                     let body = match body {
                         Body::Shared(body) => body,
+                        Body::Ephemeral(ephemeral) => &ephemeral.0,
                         Body::Made(compose) => {
                             made.clear();
                             compose.compose(&mut made);
@@ -278,6 +280,16 @@ pub struct Flushed {
     pub bytes: usize,
     /// Whether the socket takes no more for now.
     pub blocked: bool,
+}
+
+impl AddAssign for Flushed {
+    /// What two flushes, one after the other, did.
+    fn add_assign(&mut self, next: Self) {
+        self.events += next.events;
+        self.writes += next.writes;
+        self.bytes += next.bytes;
+        self.blocked = next.blocked;
+    }
 }
 
 /// Writes the header of an unmasked, unfragmented WebSocket frame.
@@ -382,6 +394,36 @@ mod tests {
         assert_eq!(lane.unwritten(), 0);
         assert!(lane.rest.is_none(), "an idle lane owns nothing");
         assert_eq!(lane.control.capacity(), 0, "an idle lane owns nothing");
+    }
+
+    #[test]
+    fn a_control_frame_overtakes_every_event_that_is_not_in_the_socket_yet() {
+        let mut lane = Lane::default();
+        let mut events = outbox(3);
+        let mut wire = Vec::new();
+        let mut budget = 10;
+        let flushed = lane.flush(Some(&mut events), &mut Vec::new(), |bytes| {
+            let take = bytes.len().min(std::mem::take(&mut budget));
+            wire.extend_from_slice(&bytes[..take]);
+            if take == 0 {
+                return Err(std::io::ErrorKind::WouldBlock.into());
+            }
+            Ok(take)
+        });
+        assert!(flushed.unwrap().blocked);
+        let mut later = outbox(4);
+        for _ in 0..3 {
+            later.send_next();
+        }
+        lane.payload("{\"op\":11}").unwrap();
+        lane.flush(Some(&mut later), &mut Vec::new(), |bytes| {
+            wire.extend_from_slice(bytes);
+            Ok(bytes.len())
+        })
+        .unwrap();
+        let texts = texts(&wire);
+        assert_eq!(texts[3], "{\"op\":11}");
+        assert!(texts[4].ends_with("\"s\":4}"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::frame::Frame;
+use super::late::{Dropped, Late, Subject};
+use crate::counters::EphemeralKind;
 
 /// How much one session may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,23 @@ pub struct Outbox {
     sent_seq: u64,
     bytes: usize,
     pending_bytes: usize,
+    reader: Reader,
+    /// Ephemeral events that have no number yet.
+    late: Option<Box<Late>>,
+    /// Ephemeral events that the session was not sent.
+    dropped: Dropped,
+}
+
+/// How a session's client takes what it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reader {
+    /// All that was written so far went into the socket.
+    #[default]
+    Prompt,
+    /// The socket takes no more for now.
+    Slow,
+    /// There is no connection.
+    Away,
 }
 
 impl Default for Outbox {
@@ -57,6 +76,9 @@ impl Default for Outbox {
             sent_seq: 0,
             bytes: 0,
             pending_bytes: 0,
+            reader: Reader::Prompt,
+            late: None,
+            dropped: Dropped::default(),
         }
     }
 }
@@ -120,6 +142,86 @@ impl Outbox {
         Pushed::Pending
     }
 
+    /// Ephemeral events that wait without a number.
+    pub fn late(&self) -> usize {
+        self.late.as_ref().map_or(0, |late| late.len())
+    }
+
+    /// Ephemeral events that the session was not sent so far.
+    pub const fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// Says how the client takes what it is sent. Answers what is dropped because of it: nobody who comes back
+    /// wants to know who was typing.
+    pub fn read_by(&mut self, reader: Reader) -> Dropped {
+        self.reader = reader;
+        if reader != Reader::Away {
+            return Dropped::default();
+        }
+        self.drop_late(|subject| subject.kind == EphemeralKind::Typing)
+    }
+
+    /// Whether an ephemeral event is to be [put off](Self::put_off): the session is behind, or others of its kind
+    /// wait already.
+    pub fn puts_off(&self, bounds: &OutboxBounds) -> bool {
+        self.reader != Reader::Prompt || self.late.is_some() || self.is_half_full(bounds)
+    }
+
+    fn is_half_full(&self, bounds: &OutboxBounds) -> bool {
+        self.pending() > bounds.pending_count / 2 || self.pending_bytes > bounds.pending_bytes / 2
+    }
+
+    /// Keeps an ephemeral event without a number, in place of an older one about the same. Answers what was
+    /// dropped for it.
+    pub fn put_off(&mut self, subject: Subject, frame: Frame) -> Dropped {
+        let mut dropped = Dropped::default();
+        if self.reader == Reader::Away && subject.kind == EphemeralKind::Typing {
+            dropped.count(subject.kind);
+        } else {
+            dropped = self.late.get_or_insert_default().put(subject, frame);
+        }
+        self.dropped += dropped;
+        dropped
+    }
+
+    /// Whether ephemeral events that wait are to get their numbers now, after a write that took something:
+    /// when nothing else waits, or when they were passed over often enough.
+    pub fn is_their_turn(&mut self) -> bool {
+        let has_pending = self.has_pending();
+        self.late
+            .as_mut()
+            .is_some_and(|late| !has_pending || late.is_passed_over())
+    }
+
+    /// Gives ephemeral events that waited their numbers, as far as there is room; tells `note` of each, in order.
+    pub fn number_late(&mut self, bounds: &OutboxBounds, mut note: impl FnMut(&Subject)) -> usize {
+        let mut count = 0;
+        while !self.is_half_full(bounds) {
+            let Some((subject, frame)) = self.late.as_mut().and_then(|late| late.pop()) else {
+                self.late = None;
+                break;
+            };
+            note(&subject);
+            self.push(frame, bounds);
+            count += 1;
+        }
+        count
+    }
+
+    /// Drops ephemeral events that wait and are about such a subject.
+    pub fn drop_late(&mut self, drops: impl Fn(&Subject) -> bool) -> Dropped {
+        let Some(late) = &mut self.late else {
+            return Dropped::default();
+        };
+        let dropped = late.drop_where(drops);
+        if late.len() == 0 {
+            self.late = None;
+        }
+        self.dropped += dropped;
+        dropped
+    }
+
     /// The next event to send with its sequence number.
     pub fn send_next(&mut self) -> Option<(u64, &Frame)> {
         let frame = self.entries.get(self.sent)?;
@@ -158,6 +260,10 @@ impl Outbox {
             frames: self.entries.iter().map(Frame::to_bytes).collect(),
             first_seq: self.first_seq,
             sent_seq: self.sent_seq,
+            late: LateParts {
+                events: self.late.map_or_else(Vec::new, |late| late.into_parts()),
+                dropped: self.dropped,
+            },
         }
     }
 
@@ -192,6 +298,17 @@ pub struct OutboxParts {
     pub first_seq: u64,
     /// Highest number ever handed to a connection; never above that of the last frame.
     pub sent_seq: u64,
+    /// What has no number.
+    pub late: LateParts,
+}
+
+/// Ephemeral events between two workers; a restart leaves nothing of them.
+#[derive(Debug, Default)]
+pub struct LateParts {
+    /// Those that wait, the oldest first.
+    pub events: Vec<(Subject, Bytes)>,
+    /// Those that the session was not sent.
+    pub dropped: Dropped,
 }
 
 impl OutboxParts {
@@ -209,6 +326,11 @@ const fn reaches(first_seq: u64, sent_seq: u64, seq: u64) -> bool {
 impl From<OutboxParts> for Outbox {
     fn from(parts: OutboxParts) -> Self {
         let bytes = parts.frames.iter().map(Bytes::len).sum();
+        let mut late = None::<Box<Late>>;
+        for (subject, body) in parts.late.events {
+            let frame = Frame::ephemeral(body, subject);
+            late.get_or_insert_default().put(subject, frame);
+        }
         Self {
             entries: parts.frames.into_iter().map(Frame::from).collect(),
             first_seq: parts.first_seq,
@@ -216,15 +338,22 @@ impl From<OutboxParts> for Outbox {
             sent_seq: parts.sent_seq,
             bytes,
             pending_bytes: bytes,
+            reader: Reader::Away,
+            late,
+            dropped: parts.late.dropped,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fanout::late::MAX_LATE;
+    use crate::protocol::{GuildId, UserId};
 
     const BOUNDS: OutboxBounds = OutboxBounds {
         pending_count: 4,
@@ -303,7 +432,188 @@ mod tests {
         proptest::collection::vec(step, 0..200)
     }
 
+    const ROOMY: OutboxBounds = OutboxBounds {
+        pending_count: 200,
+        pending_bytes: 20_000,
+        total_count: 400,
+        total_bytes: 40_000,
+    };
+
+    fn subject(kind: EphemeralKind, user: u64) -> Subject {
+        Subject {
+            kind,
+            guild: GuildId::new(1),
+            user: UserId::new(user),
+        }
+    }
+
+    /// As the worker does it: an ephemeral event is put off or gets its number at once.
+    fn offer(outbox: &mut Outbox, subject: Subject, body: &str) {
+        let frame = Frame::ephemeral(Bytes::copy_from_slice(body.as_bytes()), subject);
+        if outbox.puts_off(&ROOMY) {
+            outbox.put_off(subject, frame);
+        } else {
+            outbox.push(frame, &ROOMY);
+        }
+    }
+
+    fn send(outbox: &mut Outbox, most: usize) -> Vec<(u64, String)> {
+        let mut sent = Vec::new();
+        while sent.len() < most
+            && let Some((seq, frame)) = outbox.send_next()
+        {
+            sent.push((seq, String::from_utf8_lossy(&frame.to_bytes()).into_owned()));
+        }
+        sent
+    }
+
+    /// A flush whose socket takes everything.
+    fn send_all(outbox: &mut Outbox) -> Vec<(u64, String)> {
+        outbox.read_by(Reader::Prompt);
+        let mut sent = send(outbox, usize::MAX);
+        while outbox.is_their_turn() && outbox.number_late(&ROOMY, |_| ()) > 0 {
+            sent.extend(send(outbox, usize::MAX));
+        }
+        sent
+    }
+
+    #[test]
+    fn ephemeral_events_wait_without_a_number_while_the_session_is_behind() {
+        let mut outbox = Outbox::default();
+        offer(&mut outbox, subject(EphemeralKind::Typing, 1), "t0");
+        assert_eq!(send_all(&mut outbox), [(1, "t0".to_owned())]);
+        outbox.read_by(Reader::Slow);
+        for n in 0..10 {
+            offer(
+                &mut outbox,
+                subject(EphemeralKind::Typing, 1),
+                &format!("t{n}"),
+            );
+            offer(
+                &mut outbox,
+                subject(EphemeralKind::Presence, 1),
+                &format!("p{n}"),
+            );
+            outbox.push(Bytes::from(format!("m{n}")).into(), &ROOMY);
+        }
+        assert_eq!(
+            (outbox.pending(), outbox.late(), outbox.last_seq()),
+            (10, 2, 11)
+        );
+        assert_eq!(outbox.dropped().total(), 18);
+        let sent = send_all(&mut outbox);
+        let bodies: Vec<&str> = sent.iter().map(|(_, body)| &**body).collect();
+        let mut expected: Vec<String> = (0..10).map(|n| format!("m{n}")).collect();
+        expected.extend(["t9".to_owned(), "p9".to_owned()]);
+        assert_eq!(bodies, expected);
+        assert_eq!(outbox.late(), 0);
+        assert!(outbox.late.is_none(), "what is not used owns nothing");
+    }
+
+    #[test]
+    fn ephemeral_events_have_their_turn_with_a_client_that_is_never_done() {
+        let mut outbox = Outbox::default();
+        outbox.read_by(Reader::Slow);
+        offer(&mut outbox, subject(EphemeralKind::Presence, 1), "p");
+        for round in 1.. {
+            outbox.push(frame(10), &ROOMY);
+            outbox.push(frame(10), &ROOMY);
+            send(&mut outbox, 1);
+            if outbox.is_their_turn() {
+                assert_eq!(outbox.number_late(&ROOMY, |_| ()), 1);
+                assert!((2..=20).contains(&round));
+                break;
+            }
+        }
+        assert!(send(&mut outbox, 100).iter().any(|(_, body)| body == "p"));
+    }
+
+    #[test]
+    fn nobody_who_is_away_is_told_later_who_was_typing() {
+        let mut outbox = Outbox::default();
+        outbox.read_by(Reader::Slow);
+        offer(&mut outbox, subject(EphemeralKind::Typing, 1), "t");
+        offer(&mut outbox, subject(EphemeralKind::Presence, 1), "p0");
+        outbox.read_by(Reader::Away);
+        offer(&mut outbox, subject(EphemeralKind::Typing, 2), "t");
+        offer(&mut outbox, subject(EphemeralKind::Presence, 1), "p1");
+        assert_eq!(outbox.dropped().of(EphemeralKind::Typing), 2);
+        // It is resumed on another worker.
+        let mut outbox = Outbox::from(outbox.into_parts());
+        assert_eq!(outbox.dropped().total(), 3);
+        assert!(outbox.rewind(0));
+        assert_eq!(send_all(&mut outbox), [(1, "p1".to_owned())]);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Move {
+        Durable(usize),
+        Ephemeral(bool, u64),
+        Take(usize),
+        TakeAll,
+    }
+
+    fn moves() -> impl Strategy<Value = Vec<Move>> {
+        let one = prop_oneof![
+            3 => (1_usize..30).prop_map(Move::Durable),
+            4 => (any::<bool>(), 0_u64..12).prop_map(|(typing, user)| Move::Ephemeral(typing, user)),
+            3 => (0_usize..4).prop_map(Move::Take),
+            1 => Just(Move::TakeAll),
+        ];
+        proptest::collection::vec(one, 0..300)
+    }
+
     proptest! {
+        /// Whatever the client takes when: durable events come once and in order, numbers without a gap, the
+        /// bounds hold, and of each user the newest typing and presence arrive.
+        #[test]
+        fn i7_i10_a_slow_reader_gets_what_is_durable_and_the_newest_of_the_rest(moves in moves()) {
+            let mut outbox = Outbox::default();
+            let mut durable = Vec::new();
+            let mut newest = HashMap::new();
+            let mut sent = Vec::new();
+            for (n, step) in moves.into_iter().enumerate() {
+                match step {
+                    Move::Durable(len) => {
+                        let body = format!("d{n}{}", "x".repeat(len));
+                        let pushed = outbox.push(Bytes::from(body.clone()).into(), &ROOMY);
+                        durable.push(body);
+                        if pushed != Pushed::Pending {
+                            // The worker closes such a connection; here the client hurries up.
+                            prop_assert_eq!(pushed, Pushed::TooSlow);
+                            sent.extend(send_all(&mut outbox));
+                        }
+                    }
+                    Move::Ephemeral(typing, user) => {
+                        let kind = if typing { EphemeralKind::Typing } else { EphemeralKind::Presence };
+                        offer(&mut outbox, subject(kind, user), &format!("e{kind:?}{user}:{n}"));
+                        newest.insert((kind, user), n);
+                    }
+                    Move::Take(most) => {
+                        outbox.read_by(Reader::Slow);
+                        let took = send(&mut outbox, most);
+                        if !took.is_empty() && outbox.is_their_turn() {
+                            outbox.number_late(&ROOMY, |_| ());
+                        }
+                        sent.extend(took);
+                    }
+                    Move::TakeAll => sent.extend(send_all(&mut outbox)),
+                }
+                prop_assert!(outbox.late() <= MAX_LATE);
+                prop_assert!(outbox.kept() <= ROOMY.total_count);
+                prop_assert!(outbox.kept_bytes() <= ROOMY.total_bytes);
+            }
+            sent.extend(send_all(&mut outbox));
+            prop_assert!(sent.iter().map(|(seq, _)| *seq).eq(1..=outbox.last_seq()));
+            let arrived: Vec<&String> = sent.iter().map(|(_, body)| body).filter(|body| body.starts_with('d')).collect();
+            prop_assert!(arrived.into_iter().eq(&durable));
+            for ((kind, user), n) in newest {
+                let about = format!("e{kind:?}{user}:");
+                let last = sent.iter().rev().find(|(_, body)| body.starts_with(&about));
+                prop_assert_eq!(last.map(|(_, body)| body.clone()), Some(format!("{about}{n}")));
+            }
+        }
+
         /// *Invariant I10*: after a successful rewind to `seq`, exactly `seq + 1 ..= last` comes.
         #[test]
         fn i10_a_rewind_replays_everything_after_seq_or_is_refused(steps in steps()) {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use slab::Slab;
 
+use super::late::Subject;
 use super::{Audience, ChannelSet, Dispatch, Frame, Item, Visibility, guild_create};
+use crate::counters::EphemeralKind;
 use crate::protocol::objects::Member;
 use crate::protocol::{ChannelId, EventName, GuildId, Intents, Position, UserId};
 
@@ -241,7 +243,7 @@ impl Room {
 
     fn ready(&self, dispatch: &Dispatch) -> Ready {
         Ready {
-            frame: dispatch.body.clone().into(),
+            frame: self.frame(dispatch),
             intent: dispatch.intent,
             channel: match dispatch.channel {
                 None => Where::Everywhere,
@@ -249,6 +251,22 @@ impl Room {
             },
             audience: dispatch.audience,
             position: dispatch.position,
+        }
+    }
+
+    fn frame(&self, dispatch: &Dispatch) -> Frame {
+        let body = dispatch.body.clone();
+        let kind = match dispatch.event {
+            EventName::TypingStart => EphemeralKind::Typing,
+            EventName::PresenceUpdate => EphemeralKind::Presence,
+            _ => return body.into(),
+        };
+        match (dispatch.position, dispatch.subject) {
+            (None, Some(user)) => {
+                let guild = self.guild;
+                Frame::ephemeral(body, Subject { kind, guild, user })
+            }
+            _ => body.into(),
         }
     }
 

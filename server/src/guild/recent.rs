@@ -106,6 +106,7 @@ mod tests {
             intent: Intents::NONE,
             channel: None,
             audience: Audience::Everyone,
+            subject: None,
         })
     }
 

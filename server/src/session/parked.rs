@@ -158,7 +158,7 @@ impl ParkedSessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::outbox::OutboxParts;
+    use crate::fanout::outbox::{LateParts, OutboxParts};
     use crate::protocol::Intents;
     use crate::protocol::objects::{Presence, User};
 
@@ -178,6 +178,7 @@ mod tests {
                     frames: vec!["a".into(), "b".into(), "c".into()],
                     first_seq: 5,
                     sent_seq: 6,
+                    late: LateParts::default(),
                 },
                 present: Vec::new(),
                 asked: Vec::new(),

@@ -1,6 +1,7 @@
 //! What a session shows of itself when asked.
 
 use super::state::{Link, Session};
+use crate::fanout::late::Dropped;
 use crate::protocol::{Intents, UserId};
 
 /// A session at one moment.
@@ -28,6 +29,10 @@ pub struct SessionReport {
     pub kept_events: usize,
     /// Bytes of events kept for a Resume.
     pub kept_bytes: usize,
+    /// Ephemeral events that wait without a number, because the session is behind.
+    pub late_events: usize,
+    /// Ephemeral events that it was not sent.
+    pub dropped: Dropped,
 }
 
 impl SessionReport {
@@ -48,6 +53,8 @@ impl SessionReport {
             pending_bytes: session.outbox.pending_bytes(),
             kept_events: session.outbox.kept(),
             kept_bytes: session.outbox.kept_bytes(),
+            late_events: session.outbox.late(),
+            dropped: session.outbox.dropped(),
         }
     }
 }

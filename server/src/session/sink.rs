@@ -6,6 +6,7 @@ use slab::Slab;
 
 use super::state::Session;
 use super::trail::Trail;
+use crate::fanout::late::Dropped;
 use crate::fanout::outbox::{OutboxBounds, Pushed};
 use crate::fanout::{Deliver, Frame, SessionKey, Visibility};
 use crate::protocol::objects::Member;
@@ -24,6 +25,8 @@ pub struct Aftermath {
     pub removed: Vec<(SessionKey, GuildId)>,
     /// Events delivered.
     pub delivered: u64,
+    /// Ephemeral events that sessions were not sent.
+    pub dropped: Dropped,
 }
 
 /// Delivers what is of one guild to the sessions of one worker.
@@ -71,6 +74,12 @@ impl Deliver for Sink<'_> {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
+        if let Some(subject) = frame.subject()
+            && session.outbox.puts_off(self.bounds)
+        {
+            self.after.dropped += session.outbox.put_off(subject, frame.clone());
+            return;
+        }
         self.trail.delivered(session.trail, self.guild, position);
         self.after
             .push(key, session, Frame::clone(frame), self.bounds);

@@ -39,8 +39,9 @@ use super::state::{Link, Session};
 use super::trail::Trail;
 use super::wheel::Wheel;
 use crate::clock;
-use crate::counters::{Close, HubCounters};
+use crate::counters::{Close, EphemeralKind, HubCounters, Label};
 use crate::fanout::lane::{Encoding, Flushed, Lane, WRITE_SIZE};
+use crate::fanout::outbox::Reader;
 use crate::fanout::{Frame, HubId, Room};
 use crate::protocol::{CloseCode, GuildId, UserId};
 
@@ -202,6 +203,7 @@ impl Worker {
         };
         session.link = Link::Detached(now_ms);
         session.resuming = None;
+        self.after.dropped += session.outbox.read_by(Reader::Away);
         let deadline = now_ms + self.shared.settings.resume_window.as_millis() as u64;
         let generation = session.generation;
         self.wheel
@@ -209,7 +211,42 @@ impl Worker {
     }
 
     /// Writes a connection's pending frames, as far as its socket takes them; answers what was done.
+    ///
+    /// Ephemeral events that were put off while the session was behind come last, and get their numbers now.
     pub fn flush(&mut self, key: usize) -> Flushed {
+        let mut flushed = self.write_out(key);
+        while self.number_late(key, &flushed) && !flushed.blocked {
+            flushed += self.write_out(key);
+        }
+        flushed
+    }
+
+    /// Whether ephemeral events of the connection's session have got their numbers.
+    fn number_late(&mut self, key: usize, flushed: &Flushed) -> bool {
+        let open = self.connections.get(key).filter(|it| !it.dead);
+        let session = open.and_then(|it| it.session);
+        let Some(session) = session.and_then(|it| self.sessions.get_mut(it)) else {
+            return false;
+        };
+        session.outbox.read_by(if flushed.blocked {
+            Reader::Slow
+        } else {
+            Reader::Prompt
+        });
+        let wrote = !flushed.blocked || flushed.writes > 0;
+        if session.outbox.late() == 0 || !wrote || !session.outbox.is_their_turn() {
+            return false;
+        }
+        let (trail, number) = (&mut self.trail, session.trail);
+        let bounds = &self.shared.settings.outbox;
+        let count = session.outbox.number_late(bounds, |subject| {
+            trail.delivered(number, subject.guild, None);
+        });
+        self.counters.deliveries += count as u64;
+        count > 0
+    }
+
+    fn write_out(&mut self, key: usize) -> Flushed {
         self.trail.commit();
         let now_ms = self.now_ms();
         let open = self.connections.get_mut(key).filter(|it| !it.dead);
@@ -321,6 +358,15 @@ impl Worker {
     /// Does what deliveries have left to be done: drops, closes, writes.
     pub fn settle(&mut self) {
         self.counters.deliveries += std::mem::take(&mut self.after.delivered);
+        let dropped = std::mem::take(&mut self.after.dropped);
+        for (count, kind) in self
+            .counters
+            .ephemeral_dropped
+            .iter_mut()
+            .zip(EphemeralKind::ALL)
+        {
+            *count += u64::from(dropped.of(*kind));
+        }
         while let Some((session, guild)) = self.after.removed.pop() {
             self.left_guild(session, guild);
         }

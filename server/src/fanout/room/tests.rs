@@ -93,6 +93,7 @@ fn message(position: Position, channel: ChannelId) -> Item {
         intent: Intents::GUILD_MESSAGES,
         channel: Some(channel),
         audience: Audience::Everyone,
+        subject: None,
     })
 }
 
@@ -206,6 +207,7 @@ fn audiences_are_kept_apart() {
             intent: Intents::NONE,
             channel: None,
             audience,
+            subject: None,
         })
     };
     let mut seen = Seen::default();

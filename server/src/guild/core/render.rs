@@ -59,6 +59,7 @@ impl Scope {
             intent: self.intent(event),
             channel,
             audience: Audience::Everyone,
+            subject: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use twox_hash::XxHash3_64;
 
 use super::{CheckpointError, END, Head, MAGIC, RECORD_HEAD, VERSION, kind};
 use crate::fanout::Visibility;
-use crate::fanout::outbox::OutboxParts;
+use crate::fanout::outbox::{LateParts, OutboxParts};
 use crate::fanout::room::SubscriptionParts;
 use crate::protocol::Intents;
 use crate::session::parked::Parked;
@@ -108,6 +108,7 @@ impl Reader {
                     frames,
                     first_seq: head.first_seq,
                     sent_seq: head.sent_seq,
+                    late: LateParts::default(),
                 },
                 present,
                 asked: head.asked,

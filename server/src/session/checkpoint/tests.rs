@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::*;
-use crate::fanout::outbox::OutboxParts;
+use crate::fanout::outbox::{LateParts, OutboxParts};
 use crate::fanout::room::SubscriptionParts;
 use crate::fanout::{Visibility, VisibleChannel};
 use crate::protocol::objects::{Overwrite, OverwriteType};
@@ -50,6 +50,7 @@ fn session(n: u64, table: &Arc<Visibility>, frames: &[Bytes]) -> Parked {
                 frames: frames.to_vec(),
                 first_seq: 1_000,
                 sent_seq: 1_000,
+                late: LateParts::default(),
             },
             present: vec![SubscriptionParts {
                 guild: GUILD,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::entry::Image;
 use crate::fanout::Visibility;
-use crate::fanout::outbox::OutboxParts;
+use crate::fanout::outbox::{LateParts, OutboxParts};
 use crate::fanout::room::SubscriptionParts;
 use crate::protocol::objects::{Member, Presence};
 use crate::protocol::{GuildId, Intents, Position, UserId};
@@ -261,6 +261,7 @@ impl Past {
                 frames: Vec::new(),
                 first_seq: state.seq + 1,
                 sent_seq: state.seq,
+                late: LateParts::default(),
             },
             present: present.collect::<Option<_>>()?,
             asked: state.asked,

@@ -63,6 +63,7 @@ impl Worker {
         session
             .guilds
             .retain(|membership| membership.guild != guild);
+        self.after.dropped += session.outbox.drop_late(|subject| subject.guild == guild);
         self.trail.left(session.trail, guild, false);
         let (name, user) = (session.name(key), session.user.id);
         self.drop_empty_room(guild);

@@ -99,6 +99,7 @@ impl Worker {
             let tells = session
                 .intents
                 .contains(EventName::GuildDelete.guild_intent());
+            self.after.dropped += session.outbox.drop_late(|subject| subject.guild == guild);
             self.trail.left(session.trail, guild, true);
             if let Some(membership) = session.membership(guild) {
                 membership.state = MembershipState::Asked {

@@ -48,9 +48,10 @@ impl Worker {
         if connection.generation != generation || connection.dead {
             return;
         }
-        let stuck = connection.blocked_since_ms.is_some_and(|since| {
-            now_ms.saturating_sub(since) >= self.shared.settings.write_timeout.as_millis() as u64
-        });
+        let timeout_ms = self.shared.settings.write_timeout.as_millis() as u64;
+        let stuck = connection
+            .blocked_since_ms
+            .is_some_and(|since| now_ms.saturating_sub(since) >= timeout_ms);
         if stuck {
             connection.kill();
             self.shared.counters.closed(Close::lost());
@@ -63,10 +64,10 @@ impl Worker {
             Overdue::Nothing => {
                 let mut next = connection.core.deadline_ms(&self.shared.settings.patience);
                 if let Some(since) = connection.blocked_since_ms {
-                    next = next.min(since + self.shared.settings.write_timeout.as_millis() as u64);
+                    next = next.min(since + timeout_ms);
                 }
-                // At least once in ten seconds, for sockets that stop to take anything.
-                next = next.min(now_ms + 10_000);
+                // Often enough for sockets that stop to take anything.
+                next = next.min(now_ms + timeout_ms / 2);
                 self.wheel
                     .insert(Deadline::Connection { key, generation }, next / 1_000 + 1);
             }

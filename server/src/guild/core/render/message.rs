@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::Scope;
-use crate::fanout::Item;
 use crate::fanout::envelope::{dispatch_body, write_prefix};
+use crate::fanout::{Dispatch, Item};
 use crate::guild::core::json::{self, OpenObject};
 use crate::guild::event::Event;
 use crate::protocol::objects::fixed::{False, Zero};
@@ -192,7 +192,10 @@ pub(in crate::guild::core) fn typing_item(
         timestamp: now_ms / 1_000,
         member: (!scope.direct).then_some(member),
     };
-    Item::Dispatch(scope.dispatch(None, name, Some(channel), dispatch_body(name, &data)))
+    Item::Dispatch(Dispatch {
+        subject: Some(member.user.id),
+        ..scope.dispatch(None, name, Some(channel), dispatch_body(name, &data))
+    })
 }
 
 #[derive(Serialize)]

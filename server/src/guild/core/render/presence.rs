@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Scope, body_of};
-use crate::fanout::Item;
+use crate::fanout::{Dispatch, Item};
 use crate::guild::core::json::{self, OpenObject};
 use crate::protocol::objects::{Presence, Status, User};
 use crate::protocol::{EventName, GuildId, UserId};
@@ -19,7 +19,10 @@ pub(in crate::guild::core) fn presence_item(guild: GuildId, user: &User, shown: 
         write_presence(out, user, shown);
         OpenObject::reopen(out).field("guild_id", &guild).close();
     });
-    Item::Dispatch(scope.dispatch(None, name, None, body))
+    Item::Dispatch(Dispatch {
+        subject: Some(user.id),
+        ..scope.dispatch(None, name, None, body)
+    })
 }
 
 /// A presence object without its guild, as in GUILD_CREATE.
