@@ -10,6 +10,7 @@ mod guilds;
 mod health;
 mod live;
 mod load;
+mod moves;
 mod placement;
 mod provision;
 mod sessions;
@@ -19,7 +20,7 @@ mod users;
 pub mod view;
 
 pub use view::{
-    AskGuild, ExecutorInfo, GuildInfo, NodeInfo, NodeState, SessionInfo, View, ViewFuture,
+    AskGuild, ExecutorInfo, GuildInfo, MoveInfo, NodeInfo, NodeState, SessionInfo, View, ViewFuture,
 };
 
 use std::any::Any;
@@ -105,6 +106,9 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
                     )
                     .service(at("/guilds/{id}/restart").post(guilds::restart))
                     .service(at("/guilds/{id}/revive").post(guilds::revive))
+                    .service(at("/guilds/{id}/promote").post(moves::promote))
+                    .service(at("/guilds/{id}/demote").post(moves::demote))
+                    .service(at("/guilds/{id}/move").post(moves::to))
                     .configure(faults)
                     .service(at("/sessions/{id}").get(sessions::show))
                     .service(at("/users").post(users::create))

@@ -274,6 +274,7 @@ impl App {
         stop.await;
         self.phase.set(admin::NodeState::Draining);
         balancer.abort();
+        self.registry.stop_moves();
         let sessions = drain(&self.shared, &context, &main_handle, &self.config).await;
         admin_handle.stop(false).await;
         // Both have ended; how they ended was logged by them.
@@ -411,7 +412,8 @@ fn registry_of(
         count: config.guild.mailbox_max_requests,
         bytes: config.guild.mailbox_max_bytes,
     };
-    Registry::new(Executors::start(config.node.executors), tools, bounds)
+    let executors = Executors::start_with(config.node.executors, config.guild.dedicated_executors);
+    Registry::new(executors, tools, bounds)
 }
 
 /// How long REST connections may take to end at a stop, once their requests are answered.

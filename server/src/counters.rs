@@ -5,16 +5,18 @@ mod figures;
 mod hub;
 mod labels;
 mod latency;
+mod moves;
 mod process;
 mod registration;
 
 pub use figures::{Figures, LatencyFigures, Rates};
 pub use hub::HubCounters;
 pub use labels::{
-    Close, Closer, EphemeralKind, Label, RequestOutcome, ResumeOutcome, SessionState, Split,
-    StatusClass,
+    Close, Closer, EphemeralKind, Label, MoveKind, MoveOutcome, RequestOutcome, ResumeOutcome,
+    SessionState, Split, StatusClass,
 };
 pub use latency::{BOUNDS_US, Latency, LatencyCounts};
+pub use moves::MoveCounts;
 pub use process::ProcessFigures;
 pub use registration::register;
 
@@ -70,6 +72,11 @@ pub struct Counters {
     pub executors_stuck: Gauge,
     /// Times that an executor was found to be stuck.
     pub executor_stalls: Counter,
+    /// Guilds moved from one executor to another, by kind and outcome.
+    pub guild_moves: MoveCounts,
+    /// From the last that a guild handled on its former executor until it can handle the first on the
+    /// next one.
+    pub guild_move_pause_seconds: Latency,
     /// Guilds taken off a stuck executor.
     pub guilds_evicted: Counter,
     /// Hubs started again after a panic.
@@ -175,6 +182,9 @@ mod tests {
             "guildhall_executor_stalls_total 0",
             "guildhall_guilds_evicted_total 0",
             "guildhall_guild_restart_seconds_count 0",
+            "guildhall_guild_moves_total{kind=\"promotion\",outcome=\"done\"} 0",
+            "guildhall_guild_moves_total{kind=\"shared\",outcome=\"refused\"} 0",
+            "guildhall_guild_move_pause_seconds_count 0",
             "guildhall_guild_requests_total{outcome=\"unavailable\"} 0",
             "guildhall_mail_refused_total 0",
             "guildhall_recalls_total 0",

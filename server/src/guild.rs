@@ -6,6 +6,7 @@ pub mod command;
 pub mod core;
 pub mod event;
 pub mod executors;
+pub mod handoff;
 pub mod loads;
 pub mod recall;
 mod recent;

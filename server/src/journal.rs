@@ -18,7 +18,8 @@ use bytes::Bytes;
 
 use crate::protocol::{GuildId, MessageId, Position};
 
-/// What asynchronous journal calls return.
+/// What asynchronous journal calls return. It may be polled by one thread after the other, and does not
+/// need the one that called to go on.
 pub type JournalFuture<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
 
 /// Why the journal did not do what it was asked for.

@@ -1,3 +1,5 @@
+mod moves;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,9 +9,10 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::counters::SessionState;
+use crate::counters::{MoveKind, SessionState};
 use crate::directory::MemoryDirectory;
 use crate::guild::command::{Caller, Command, Outcome, Reply, Request};
+use crate::guild::handoff::{MoveError, Moved, Reason, Target};
 use crate::placement::{
     Member, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
 };
@@ -34,6 +37,11 @@ impl FakeNode {
         GuildInfo {
             id: GuildId::new(id),
             executor: 0,
+            dedicated: false,
+            placed_ms: 1,
+            placed_because: "started",
+            moving: false,
+            moves: Vec::new(),
             started_ms: 1,
             state: "serving",
             restarts: 0,
@@ -80,6 +88,7 @@ impl View for FakeNode {
         vec![ExecutorInfo {
             id: 0,
             dedicated: false,
+            dedicated_to: None,
             guilds: 2,
             state: "serving",
             stuck_since_ms: None,
@@ -133,6 +142,8 @@ struct FakeGuilds {
     made: Mutex<Vec<(GuildId, String)>>,
     refuse: Mutex<Option<ApiError>>,
     restarted: Mutex<Vec<GuildId>>,
+    moves: Mutex<Vec<Target>>,
+    no_move: Mutex<Option<MoveError>>,
 }
 
 impl AskGuild for FakeGuilds {
@@ -170,6 +181,21 @@ impl AskGuild for FakeGuilds {
     fn restart(&self, guild: GuildId) -> bool {
         self.restarted.lock().unwrap().push(guild);
         true
+    }
+
+    fn move_to(&self, guild: GuildId, target: Target) -> ViewFuture<Result<Moved, MoveError>> {
+        assert_eq!(guild, GuildId::new(1));
+        self.moves.lock().unwrap().push(target);
+        let error = self.no_move.lock().unwrap().clone();
+        let moved = Moved {
+            from: 0,
+            to: 1,
+            kind: MoveKind::Shared,
+            reason: Reason::ByHand,
+            at_ms: 1,
+            pause: Some(Duration::from_micros(1_500)),
+        };
+        Box::pin(async move { error.map_or(Ok(moved), Err) })
     }
 }
 

@@ -6,9 +6,10 @@ use std::pin::Pin;
 
 use serde::Serialize;
 
-use crate::counters::{Label, SessionState};
+use crate::counters::{Label, MoveKind, SessionState};
 use crate::guild::actor::GuildMail;
 use crate::guild::command::{Outcome, Request};
+use crate::guild::handoff::{MoveError, Moved, Reason, Target};
 use crate::guild::router::Router;
 use crate::placement::{NodeName, PlacementHandle};
 use crate::protocol::{GuildId, UserId};
@@ -43,6 +44,9 @@ pub trait AskGuild: Send + Sync + 'static {
     /// Has a guild load its state from the journal anew, out of quarantine where it is there; false
     /// where it lives on another node.
     fn restart(&self, guild: GuildId) -> bool;
+    /// Moves a running guild to another thread, by hand; see
+    /// [`Registry::move_guild`](crate::guild::registry::Registry::move_guild).
+    fn move_to(&self, guild: GuildId, target: Target) -> ViewFuture<Result<Moved, MoveError>>;
 }
 
 impl AskGuild for Router {
@@ -53,6 +57,11 @@ impl AskGuild for Router {
 
     fn restart(&self, guild: GuildId) -> bool {
         self.post(guild, GuildMail::Restart).is_ok()
+    }
+
+    fn move_to(&self, guild: GuildId, target: Target) -> ViewFuture<Result<Moved, MoveError>> {
+        let registry = self.registry().clone();
+        Box::pin(async move { registry.move_guild(guild, target, Reason::ByHand).await })
     }
 }
 
@@ -100,6 +109,8 @@ pub struct ExecutorInfo {
     pub id: usize,
     /// Whether it is one guild's own.
     pub dedicated: bool,
+    /// Whose, if it is.
+    pub dedicated_to: Option<GuildId>,
     /// Guilds that run on it.
     pub guilds: usize,
     /// `serving` or `stuck`.
@@ -123,6 +134,16 @@ pub struct GuildInfo {
     pub id: GuildId,
     /// The thread that runs it.
     pub executor: usize,
+    /// Whether that is its own.
+    pub dedicated: bool,
+    /// When it came there, in milliseconds since the Unix epoch.
+    pub placed_ms: u64,
+    /// Why: `started`, `stuck` (its former thread was), `by hand`, `load`, `quiet` or `balance`.
+    pub placed_because: &'static str,
+    /// Whether it is being moved.
+    pub moving: bool,
+    /// Its last moves since it was started, the newest first.
+    pub moves: Vec<MoveInfo>,
     /// When its actor was started, in milliseconds since the Unix epoch.
     pub started_ms: u64,
     /// `loading`, `serving`, `failed` (its journal cannot be read) or `quarantined`.
@@ -159,6 +180,24 @@ pub struct GuildInfo {
     pub events_per_second: f64,
     /// Offered deliveries per second, smoothed.
     pub offered_per_second: f64,
+}
+
+/// A move of a guild from one thread to another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MoveInfo {
+    /// The thread that it left.
+    pub from: usize,
+    /// The thread that it went to.
+    pub to: usize,
+    /// `shared`, `promotion` or `demotion`.
+    #[serde(serialize_with = "label")]
+    pub kind: MoveKind,
+    /// As [`GuildInfo::placed_because`].
+    pub reason: &'static str,
+    /// When it was done, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// How long it handled nothing; none where it was read from its journal.
+    pub pause_ms: Option<f64>,
 }
 
 /// A session.
@@ -202,6 +241,6 @@ pub struct SessionInfo {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
-fn label<S: serde::Serializer>(state: &SessionState, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(state.value())
+fn label<L: Label, S: serde::Serializer>(label: &L, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(label.value())
 }

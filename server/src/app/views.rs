@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::admin::{ExecutorInfo, GuildInfo, NodeInfo, NodeState, SessionInfo, View, ViewFuture};
+use crate::admin::{
+    ExecutorInfo, GuildInfo, MoveInfo, NodeInfo, NodeState, SessionInfo, View, ViewFuture,
+};
 use crate::clock;
 use crate::config::{Config, PublicUrl};
 use crate::counters::{EphemeralKind, SessionState};
-use crate::guild::executors::ExecutorState;
+use crate::guild::executors::{ExecutorKind, ExecutorState};
+use crate::guild::handoff::Moved;
 use crate::guild::registry::{Registry, RunningGuild};
 use crate::guild::stats::GuildStats;
 use crate::placement::{NodeName, PlacementHandle};
@@ -134,7 +137,11 @@ impl View for NodeView {
 fn executor_info(executor: &ExecutorState) -> ExecutorInfo {
     ExecutorInfo {
         id: executor.id,
-        dedicated: false,
+        dedicated: executor.kind != ExecutorKind::Shared,
+        dedicated_to: match executor.kind {
+            ExecutorKind::Shared => None,
+            ExecutorKind::Dedicated(guild) => Some(guild),
+        },
         guilds: executor.guilds,
         state: match executor.stuck {
             None => "serving",
@@ -158,6 +165,16 @@ fn guild_info(guild: &RunningGuild) -> GuildInfo {
     GuildInfo {
         id: guild.id,
         executor: guild.executor,
+        dedicated: guild.kind != ExecutorKind::Shared,
+        placed_ms: guild.placed_ms,
+        placed_because: guild.reason.name(),
+        moving: guild.moving,
+        moves: guild
+            .moves
+            .iter()
+            .flat_map(|it| it.iter())
+            .map(move_info)
+            .collect(),
         started_ms: guild.started_ms,
         state: stats.health().name(),
         restarts: GuildStats::get(&stats.restarts),
@@ -179,6 +196,17 @@ fn guild_info(guild: &RunningGuild) -> GuildInfo {
         queue_delay_ms: ms(load.queue_delay),
         events_per_second: load.events,
         offered_per_second: load.offered,
+    }
+}
+
+fn move_info(moved: &Moved) -> MoveInfo {
+    MoveInfo {
+        from: moved.from,
+        to: moved.to,
+        kind: moved.kind,
+        reason: moved.reason.name(),
+        at_ms: moved.at_ms,
+        pause_ms: moved.pause.map(|pause| pause.as_secs_f64() * 1e3),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `[guild]`: what one guild may hold.
 
 use super::check::within;
+use super::node::default_executors;
 use super::setting::section;
 
 /// `guild.mailbox_max_requests`.
@@ -21,6 +22,10 @@ pub const DEFAULT_RESTARTS_WINDOW_S: u64 = 60;
 pub const DEFAULT_STUCK_AFTER_MS: u64 = 3_000;
 /// `guild.passivate_after_s`.
 pub const DEFAULT_PASSIVATE_AFTER_S: u64 = 300;
+/// Default of `guild.dedicated_executors`: half the cores, at least one.
+pub fn default_dedicated_executors() -> usize {
+    default_executors()
+}
 
 /// `guild.retention_days`.
 pub const DEFAULT_RETENTION_DAYS: u64 = 0;
@@ -52,6 +57,8 @@ section! {
         /// How long a thread that runs guilds may give no sign of life; beyond, its guilds are moved to
         /// another one, and the guild that it does not get away from is quarantined.
         stuck_after_ms: u64 = DEFAULT_STUCK_AFTER_MS, Milliseconds, within(1_000..=600_000);
+        /// Most guilds that have a thread of their own. By default one per two cores.
+        dedicated_executors: usize = default_dedicated_executors(), Count, within(0..=1024);
         /// How long a guild without sessions and requests stays in memory.
         passivate_after_s: u64 = DEFAULT_PASSIVATE_AFTER_S, Seconds, within(1..=86_400);
     }

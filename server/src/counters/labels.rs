@@ -125,6 +125,32 @@ impl StatusClass {
 }
 
 label! {
+    /// From what kind of thread to what a guild was moved.
+    MoveKind = "kind" {
+        /// From one shared thread to another.
+        Shared = "shared",
+        /// To a thread of its own.
+        Promotion = "promotion",
+        /// From a thread of its own to a shared one.
+        Demotion = "demotion",
+    }
+}
+
+label! {
+    /// How a move of a guild ended.
+    MoveOutcome = "outcome" {
+        /// It was handed over.
+        Done = "done",
+        /// It was moved, but had to be read from its journal.
+        Loaded = "loaded",
+        /// It was begun, and the guild stayed or was started elsewhere.
+        Aborted = "aborted",
+        /// It was not begun.
+        Refused = "refused",
+    }
+}
+
+label! {
     /// Who closed a connection.
     Closer = "by" {
         /// This server, with a code of its table.

@@ -173,6 +173,11 @@ fn split_figures(c: &Counters, own: &mut Registry) {
         c.guild_requests.clone(),
     );
     own.register(
+        "guild_moves",
+        "Guilds moved from one thread to another, by kind and outcome",
+        c.guild_moves.family.clone(),
+    );
+    own.register(
         "rest_requests",
         "REST requests by class of their status",
         c.rest_requests.clone(),
@@ -224,6 +229,11 @@ fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
             "guild_restart",
             "From a guild's panic until it serves again",
             &c.guild_restart_seconds,
+        ),
+        (
+            "guild_move_pause",
+            "From the last that a moved guild handled until it can handle the next",
+            &c.guild_move_pause_seconds,
         ),
         (
             "rest",

@@ -1,5 +1,7 @@
 //! The guild actor: a thin shell that gives the core its inputs and does what it wants done.
 
+mod append;
+mod handover;
 mod load;
 mod mail;
 mod recall;
@@ -23,18 +25,16 @@ use tokio::sync::oneshot;
 pub use tools::{GuildSettings, GuildTools};
 
 use super::command::{Command, Outcome, Request};
-use super::core::{Attach, Batch, GuildCore, Moment, Output};
+use super::core::{Attach, GuildCore, Moment, Output};
 use super::recent::RecentItems;
 use super::registry::{Registry, Tenure};
 use super::stats::{GuildStats, Health};
 use crate::clock;
 use crate::fanout::mail::{GuildNews, HubLink};
 use crate::fanout::{HubId, Item};
-use crate::journal::Snapshot;
+use crate::journal::{JournalFuture, Snapshot};
 use crate::protocol::{GuildId, MessageId, Position, UserId};
 use crate::supervision::budget::RestartBudget;
-#[cfg(any(test, feature = "fault-points"))]
-use crate::supervision::faults;
 use crate::supervision::mail::Mail;
 use retention::Trimming;
 
@@ -75,14 +75,17 @@ pub struct GuildActor {
     /// The position at the last housekeeping.
     seen_position: Position,
     append_started: Option<Instant>,
+    in_flight: Option<JournalFuture<Position>>,
     /// Messages handled since the last yield.
     handled: u32,
     /// Tells this actor from another one of the guild.
     tenure: Tenure,
     /// Tells the state from the ones before it: what was begun for those is of no use to it.
     life: u64,
-    /// The position of this actor's claim.
+    /// The position of the last claim of this actor, or of those that handed over to it.
     epoch: Option<Position>,
+    /// Where its claim will stand that is not acknowledged.
+    claiming: Option<Position>,
     /// Whether the log is this actor's; without it, only reads are served.
     claimed: bool,
     budget: RestartBudget,
@@ -106,6 +109,10 @@ pub struct GuildActor {
     snapshot_bytes: usize,
     /// When something last asked for the guild.
     used: Instant,
+    /// Until it is given the word by the actor that it follows.
+    succession: Option<handover::Succession>,
+    /// From when it is told to leave until it has handed over.
+    released: Option<handover::Released>,
 }
 
 impl GuildActor {
@@ -131,10 +138,12 @@ impl GuildActor {
             outputs: Vec::new(),
             seen_position: 0,
             append_started: None,
+            in_flight: None,
             handled: 0,
             tenure,
             life: 0,
             epoch: None,
+            claiming: None,
             claimed: false,
             fell: None,
             backoff: Duration::ZERO,
@@ -148,6 +157,8 @@ impl GuildActor {
             tail_bytes: 0,
             snapshot_bytes: 0,
             used: clock::now(),
+            succession: None,
+            released: None,
         }
     }
 
@@ -157,59 +168,6 @@ impl GuildActor {
             now_ms,
             fresh_id: MessageId::new(self.tools.ids.next(now_ms)),
         }
-    }
-
-    /// Appends what is pending and lets out what may leave.
-    fn advance(&mut self, ctx: &mut Context<Self>) {
-        if self.tenure.evicted.is_set() {
-            self.leave(ctx);
-            return;
-        }
-        self.recall(ctx);
-        if let Some(batch) = self.core.next_batch() {
-            self.append(batch, ctx);
-        }
-        self.release();
-    }
-
-    fn append(&mut self, batch: Batch, ctx: &mut Context<Self>) {
-        self.append_started = Some(clock::now());
-        self.tail_bytes += batch
-            .records
-            .iter()
-            .map(|record| record.bytes.len())
-            .sum::<usize>();
-        let (journal, id) = (Arc::clone(&self.tools.journal), self.id);
-        let append = move || journal.append(id, batch.expected, batch.records);
-        #[cfg(any(test, feature = "fault-points"))]
-        let append = faults::append(id, append);
-        #[cfg(not(any(test, feature = "fault-points")))]
-        let append = append();
-        let life = self.life;
-        ctx.spawn(append.into_actor(self).map(move |result, actor, ctx| {
-            if actor.life != life {
-                return;
-            }
-            if let Some(started) = actor.append_started.take() {
-                actor
-                    .tools
-                    .counters
-                    .append_seconds
-                    .observe(started.elapsed());
-            }
-            match result {
-                Ok(position) => {
-                    #[cfg(any(test, feature = "fault-points"))]
-                    for point in [faults::Point::FuturePanic, faults::Point::KillAfterAppend] {
-                        faults::hit(point, actor.id);
-                    }
-                    GuildStats::add(&actor.stats.appends, 1);
-                    actor.core.appended(position);
-                    actor.advance(ctx);
-                }
-                Err(error) => actor.append_failed(&error, ctx),
-            }
-        }));
     }
 
     /// Does what the core wants done, in its order.
@@ -366,7 +324,7 @@ impl GuildActor {
         if idle && !self.core.exists() && !self.forget_deleted(ctx) {
             return;
         }
-        let idle = idle && self.trimming != Trimming::UnderWay;
+        let idle = idle && !matches!(self.trimming, Trimming::UnderWay(_));
         let leaves = idle && (unused || !self.core.exists());
         if leaves && self.registry.retire(self.id, self.tenure.incarnation) {
             ctx.stop();
@@ -417,6 +375,9 @@ impl Actor for GuildActor {
             self.leave(ctx);
             return;
         }
+        if self.awaits_handover(ctx) || self.hand_over(ctx) {
+            return;
+        }
         ctx.run_interval(self.tools.settings.housekeeping, Self::housekeeping);
         if self.stats.health() != Health::Quarantined {
             self.load(ctx);
@@ -443,6 +404,10 @@ impl Handler<Mail<GuildMail>> for GuildActor {
         self.stats.meter.waited(mail.permit.waited(started));
         if let GuildMail::Restart = mail.message {
             self.restart(ctx);
+            return;
+        }
+        if let GuildMail::Release(handing) = mail.message {
+            self.release_to(*handing, ctx);
             return;
         }
         if self.stats.health() != Health::Serving {
@@ -476,7 +441,9 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             GuildMail::Presence { user, presence } => {
                 self.core.set_presence(&self.moment(), user, &presence);
             }
-            GuildMail::Restart | GuildMail::Evicted => unreachable!("dealt with above"),
+            GuildMail::Restart | GuildMail::Evicted | GuildMail::Release(_) => {
+                unreachable!("dealt with above")
+            }
         }
         self.advance(ctx);
         self.handled += 1;

@@ -329,6 +329,15 @@ impl GuildCore {
         }
     }
 
+    /// Claims the log for `node`, behind what is to be written; answers at which position. For an owner
+    /// that took the core over as it was. There must be a guild.
+    pub fn claim(&mut self, node: &str) -> Position {
+        self.emit(Event::Claimed {
+            node: node.to_owned(),
+        });
+        self.state.position
+    }
+
     /// The next append, if none is in flight and there is something to write.
     pub fn next_batch(&mut self) -> Option<Batch> {
         self.outbox.next_batch(&self.settings)

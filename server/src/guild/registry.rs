@@ -1,12 +1,17 @@
 //! Which guilds run on this node, and where.
 
+mod moves;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
+use tokio::sync::oneshot;
 
 use super::actor::{GuildActor, GuildMail, GuildTools};
-use super::executors::{ExecutorId, Executors, Seat};
+use super::executors::{ExecutorId, ExecutorKind, Executors, Seat};
+use super::handoff::baton::{Baton, Word};
+use super::handoff::{MoveKind, Moved, Reason};
 use super::stats::{GuildStats, Health};
 use crate::clock;
 use crate::counters::Counters;
@@ -27,15 +32,53 @@ struct Inner {
     tools: GuildTools,
     bounds: MailBounds,
     incarnations: AtomicU64,
+    /// Whether the node stops: then no guild is moved any more.
+    draining: AtomicBool,
 }
 
 struct Running {
     tenure: Tenure,
+    /// The first of the actors whose requests this one has: it was handed over from one to the next.
+    heir_of: u64,
     mailer: Mailer<GuildActor>,
     seat: Seat,
     stats: Arc<GuildStats>,
     started_ms: u64,
+    /// When it came to its executor, in milliseconds since the Unix epoch, and why.
+    placed_ms: u64,
+    reason: Reason,
+    moving: Option<Moving>,
+    /// The last moves, the newest first.
+    moves: Option<Arc<[Moved]>>,
     _counted: Counted,
+}
+
+/// A move that is under way.
+enum Moving {
+    /// The successor is being started; the guild may still stay.
+    Preparing,
+    /// Mail goes to the successor, which waits for the former actor to hand over.
+    Releasing(Box<Releasing>),
+}
+
+struct Releasing {
+    /// The former actor.
+    tenure: Tenure,
+    mailer: Mailer<GuildActor>,
+    baton: Baton,
+    from: ExecutorId,
+    kind: MoveKind,
+    reason: Reason,
+    done: oneshot::Sender<Moved>,
+}
+
+impl Releasing {
+    /// The former actor's executor is stuck: it shall stop when it runs again, and the successor is not to
+    /// wait for it. Tells whether it had not handed over yet.
+    fn abandon(&self) -> bool {
+        self.tenure.evict(&self.mailer);
+        self.baton.say(Word::Load).is_ok()
+    }
 }
 
 /// Whether an actor has lost its guild to another one, because its executor was stuck.
@@ -78,6 +121,17 @@ pub struct RunningGuild {
     pub mail: Arc<MailGauge>,
     /// When its actor was started, in milliseconds since the Unix epoch.
     pub started_ms: u64,
+    /// Whether the executor is its own or shared.
+    pub kind: ExecutorKind,
+    /// When it came to that executor, in milliseconds since the Unix epoch.
+    pub placed_ms: u64,
+    /// Why.
+    pub reason: Reason,
+    /// Whether it is being moved.
+    pub moving: bool,
+    /// Its last moves since it was started, the newest first; at most
+    /// [`REMEMBERED`](super::handoff::REMEMBERED).
+    pub moves: Option<Arc<[Moved]>>,
 }
 
 impl Registry {
@@ -89,42 +143,53 @@ impl Registry {
             tools,
             bounds,
             incarnations: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
         };
         Self {
             inner: Arc::new(inner),
         }
     }
 
-    fn start(&self, id: GuildId) -> Running {
-        self.start_with(id, GuildStats::default())
+    fn new_tenure(&self) -> Tenure {
+        Tenure {
+            incarnation: self.inner.incarnations.fetch_add(1, Ordering::Relaxed),
+            evicted: Evicted::default(),
+        }
     }
 
-    fn start_with(&self, id: GuildId, stats: GuildStats) -> Running {
+    fn start(&self, id: GuildId) -> Running {
+        self.start_with(id, GuildStats::default(), Reason::Started)
+    }
+
+    fn start_with(&self, id: GuildId, stats: GuildStats, reason: Reason) -> Running {
         let seat = self.inner.executors.take_seat();
         let stats = Arc::new(stats);
         let gauge = Arc::new(MailGauge::new(self.inner.bounds));
         let actor_stats = Arc::clone(&stats);
-        let tenure = Tenure {
-            incarnation: self.inner.incarnations.fetch_add(1, Ordering::Relaxed),
-            evicted: Evicted::default(),
-        };
+        let tenure = self.new_tenure();
         let (registry, tools) = (self.clone(), self.inner.tools.clone());
         let actor_tenure = tenure.clone();
         let address = guarded::start_on(seat.arbiter(), seat.mark(id, &stats), move |_| {
             GuildActor::new(id, tools, registry, actor_stats, actor_tenure)
         });
+        let now_ms = clock::unix_ms();
         Running {
+            heir_of: tenure.incarnation,
             tenure,
             mailer: Mailer::new(address, gauge),
             seat,
             stats,
-            started_ms: clock::unix_ms(),
+            started_ms: now_ms,
+            placed_ms: now_ms,
+            reason,
+            moving: None,
+            moves: None,
             _counted: Counted::new(&self.inner.tools.counters),
         }
     }
 
     /// Posts mail to the guild's actor, started where it does not run; `post` is also told which
-    /// [one](Self::is_current) that is.
+    /// [one](Self::answers_for) that is.
     ///
     /// The entry is held meanwhile, so that the actor cannot [retire](Self::retire) in between.
     pub fn with_mailer<T>(
@@ -173,26 +238,40 @@ impl Registry {
         running.is_some_and(|running| running.tenure.incarnation == incarnation)
     }
 
+    /// Whether what was asked of that actor of the guild is answered: it is the guild's, or it handed over
+    /// to the one that is.
+    pub(super) fn answers_for(&self, id: GuildId, incarnation: u64) -> bool {
+        let running = self.inner.running.get(&id);
+        running.is_some_and(|it| (it.heir_of..=it.tenure.incarnation).contains(&incarnation))
+    }
+
     /// Takes every guild off an executor that is stuck; answers how many. They are started on another
-    /// one when somebody asks for them: hubs that have sessions of them are told to, at once. The
-    /// guild that the executor does not get away from is started in quarantine.
+    /// one when somebody asks for them: hubs that have sessions of them are told to, at once. One that is
+    /// just being moved away is read from its journal where it is to go. The guild that the executor does
+    /// not get away from is started in quarantine.
     pub(super) fn evacuate(&self, executor: ExecutorId, culprit: Option<GuildId>) -> usize {
         let sits = |running: &Running| running.seat.id() == executor;
+        let leaves = |running: &Running| matches!(&running.moving, Some(Moving::Releasing(it)) if it.from == executor);
         let running = &self.inner.running;
         let guilds: Vec<GuildId> = running
             .iter()
-            .filter(|running| sits(running))
+            .filter(|running| sits(running) || leaves(running))
             .map(|running| *running.key())
             .collect();
         let mut count = 0;
         for id in guilds {
             let is_culprit = culprit == Some(id);
             let former = if is_culprit {
-                let Some(mut entry) = running.get_mut(&id).filter(|it| sits(it)) else {
+                let entry = running.get_mut(&id);
+                let Some(mut entry) = entry.filter(|it| sits(it) || leaves(it)) else {
                     continue;
                 };
-                let successor = self.start_with(id, entry.stats.in_quarantine());
+                let stats = entry.stats.in_quarantine();
+                let successor = self.start_with(id, stats, Reason::Stuck);
                 std::mem::replace(&mut *entry, successor)
+            } else if self.abandon_release(id, executor) {
+                count += 1;
+                continue;
             } else {
                 let Some((_, former)) = running.remove_if(&id, |_, it| sits(it)) else {
                     continue;
@@ -210,6 +289,22 @@ impl Registry {
             }
         }
         count
+    }
+
+    /// Has a guild's successor begin from the journal, where it waits for an actor of this executor.
+    fn abandon_release(&self, id: GuildId, executor: ExecutorId) -> bool {
+        let Some(mut entry) = self.inner.running.get_mut(&id) else {
+            return false;
+        };
+        let Some(Moving::Releasing(releasing)) = &entry.moving else {
+            return false;
+        };
+        if releasing.from != executor || entry.seat.id() == executor || !releasing.abandon() {
+            return false;
+        }
+        // What was asked of the former one is answered by nobody.
+        entry.heir_of = entry.tenure.incarnation;
+        true
     }
 
     /// What runs now, in no order.
@@ -254,6 +349,14 @@ pub struct Tenure {
     pub evicted: Evicted,
 }
 
+impl Tenure {
+    /// Has the actor stop as soon as it runs again.
+    fn evict(&self, mailer: &Mailer<GuildActor>) {
+        self.evicted.0.store(true, Ordering::Release);
+        mailer.post_control(GuildMail::Evicted);
+    }
+}
+
 impl Running {
     /// Whether somebody may wait for something of it.
     fn is_in_use(&self) -> bool {
@@ -264,8 +367,10 @@ impl Running {
 
     /// Has the actor stop as soon as it runs again.
     fn evict(self) {
-        self.tenure.evicted.0.store(true, Ordering::Release);
-        self.mailer.post_control(GuildMail::Evicted);
+        if let Some(Moving::Releasing(releasing)) = &self.moving {
+            releasing.abandon();
+        }
+        self.tenure.evict(&self.mailer);
     }
 }
 
@@ -276,5 +381,10 @@ fn describe(id: GuildId, running: &Running) -> RunningGuild {
         stats: Arc::clone(&running.stats),
         mail: Arc::clone(running.mailer.gauge()),
         started_ms: running.started_ms,
+        kind: running.seat.kind(),
+        placed_ms: running.placed_ms,
+        reason: running.reason,
+        moving: running.moving.is_some(),
+        moves: running.moves.clone(),
     }
 }

@@ -13,8 +13,8 @@ use crate::placement::{NodeName, PlacementHandle};
 use crate::protocol::{ApiError, GuildId};
 use crate::supervision::mail::Mailer;
 
-/// How often who waits for an answer looks whether the guild's actor still is the one that was asked:
-/// one that is stuck answers nobody, and drops nothing.
+/// How often who waits for an answer looks whether the actor that was asked still answers: one that is
+/// stuck answers nobody, and drops nothing.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Finds a guild's node and actor and hands it requests. Cheap to clone.
@@ -75,7 +75,7 @@ impl Router {
             let waited = tokio::time::timeout_at(look, &mut answer).await;
             let outcome = match waited {
                 Ok(answered) => answered.ok(),
-                Err(_) if look < end && self.inner.registry.is_current(guild, incarnation) => {
+                Err(_) if look < end && self.inner.registry.answers_for(guild, incarnation) => {
                     continue;
                 }
                 // It may have answered with the last that it did.
@@ -83,6 +83,11 @@ impl Router {
             };
             return outcome.unwrap_or(Err(ApiError::UNAVAILABLE));
         }
+    }
+
+    /// The guilds that run here.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
     }
 
     fn owned(&self, guild: GuildId) -> Result<(), Unavailable> {

@@ -21,6 +21,8 @@ pub enum Point {
     FuturePanic,
     /// The guild's handler of a message to be sent does not end, until the fault is taken back.
     Loop,
+    /// A panic when the guild is to be handed over to another thread.
+    ReleasePanic,
     /// A panic in each hub that gets something from the guild.
     HubPanic,
     /// An append fails, and nothing of it is written.
@@ -122,7 +124,14 @@ pub fn append(
     }
     Box::pin(async move {
         if let Some(delay) = delay {
-            tokio::time::sleep(delay).await;
+            // No timer: the thread that began this may end before.
+            let (over, is_over) = tokio::sync::oneshot::channel();
+            std::thread::spawn(move || {
+                std::thread::sleep(delay);
+                let _ = over.send(());
+            });
+            // It is sent.
+            let _ = is_over.await;
         }
         let appended = append().await?;
         if forgets {

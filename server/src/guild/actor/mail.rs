@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use crate::fanout::HubId;
 use crate::guild::command::{Outcome, Request};
 use crate::guild::core::Attach;
+use crate::guild::handoff::baton::Handing;
 use crate::protocol::objects::Presence;
 use crate::protocol::{Position, UserId};
 
@@ -35,6 +36,8 @@ pub enum GuildMail {
     Restart,
     /// Another actor has the guild: this one was on a stuck executor.
     Evicted,
+    /// The last mail: hand over to the successor, which has the guild's mail from now on.
+    Release(Box<Handing>),
     /// A session is gone.
     Detach {
         /// Where it was.

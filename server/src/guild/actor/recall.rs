@@ -33,7 +33,7 @@ struct Waiting {
 /// What is being read, for whom.
 struct Round {
     requests: Vec<Waiting>,
-    spans: Vec<Span>,
+    spans: Arc<[Span]>,
     /// The read begins once the records up to here are acknowledged.
     position: Position,
     reading: bool,
@@ -101,7 +101,7 @@ impl GuildActor {
         round.reading = true;
         self.tools.counters.recalls.inc();
         let (journal, id) = (Arc::clone(&self.tools.journal), self.id);
-        let spans = std::mem::take(&mut round.spans);
+        let spans = Arc::clone(&round.spans);
         let read = async move { recall(&*journal, id, &spans).await };
         let life = self.life;
         ctx.spawn(read.into_actor(self).map(move |read, actor, ctx| {
@@ -109,6 +109,13 @@ impl GuildActor {
                 actor.recalled(read, ctx);
             }
         }));
+    }
+
+    /// What was being read is to be read again: whoever read it is gone.
+    pub(super) fn recall_again(&mut self) {
+        if let Some(round) = &mut self.recalls.round {
+            round.reading = false;
+        }
     }
 
     fn begin_round(&mut self) {
@@ -133,7 +140,7 @@ impl GuildActor {
             self.core.begin_recall();
             self.recalls.round = Some(Round {
                 requests,
-                spans,
+                spans: spans.into(),
                 position: self.core.position(),
                 reading: false,
             });

@@ -57,7 +57,7 @@ impl GuildActor {
             return;
         }
         // Another owner's claim lies between: what is there is not this actor's.
-        let written = if self.epoch.is_some_and(|epoch| loaded.former_claim > epoch) {
+        let written = if loaded.former_claim > self.epoch.unwrap_or(0) {
             0
         } else {
             loaded.written
@@ -141,6 +141,8 @@ impl GuildActor {
         self.former.get_or_insert(core);
         self.life += 1;
         self.append_started = None;
+        self.in_flight = None;
+        self.claiming = None;
         self.handled = 0;
         self.returning.clear();
         self.recalls = Recalls::default();

@@ -86,7 +86,8 @@ impl GuildActor {
         }
     }
 
-    fn fetch(&mut self, ctx: &mut Context<Self>) {
+    /// Begins to read what those who wait need, where somebody does.
+    pub(super) fn fetch(&mut self, ctx: &mut Context<Self>) {
         let Some(since) = self.parked.iter().map(|(since, _)| *since).min() else {
             return;
         };
@@ -178,6 +179,7 @@ impl GuildActor {
             | GuildMail::Detach { .. }
             | GuildMail::Presence { .. }
             | GuildMail::Restart
+            | GuildMail::Release(_)
             | GuildMail::Evicted => {}
         }
     }

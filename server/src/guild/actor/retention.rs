@@ -41,8 +41,8 @@ pub(super) enum Trimming {
     Idle,
     /// The journal still has to drop what belongs to messages up to this one.
     Due(MessageId),
-    /// It is being done.
-    UnderWay,
+    /// It is being done, for messages up to this one.
+    UnderWay(MessageId),
     /// The log of a deleted guild was dropped.
     Forgotten,
 }
@@ -71,12 +71,23 @@ impl GuildActor {
         }
     }
 
+    /// What was being dropped is to be dropped again: whoever did it is gone.
+    pub(super) fn trim_again(&mut self) {
+        if let Trimming::UnderWay(through) = self.trimming {
+            self.trimming = if self.core.exists() {
+                Trimming::Due(through)
+            } else {
+                Trimming::Idle
+            };
+        }
+    }
+
     /// Drops the log of a deleted guild but for what says that it was there: its id is not used again.
     /// Tells whether that is done.
     pub(super) fn forget_deleted(&mut self, ctx: &mut Context<Self>) -> bool {
         match self.trimming {
             Trimming::Forgotten => return true,
-            Trimming::UnderWay => return false,
+            Trimming::UnderWay(_) => return false,
             Trimming::Idle | Trimming::Due(_) => {}
         }
         if self.core.position() == 0 || !self.tools.journal.accepts_writes() {
@@ -100,7 +111,7 @@ impl GuildActor {
         let (journal, id) = (Arc::clone(&self.tools.journal), self.id);
         let dropped =
             async move { drop_records(&*journal, id, snapshot, through, &channels).await };
-        self.trimming = Trimming::UnderWay;
+        self.trimming = Trimming::UnderWay(through);
         let life = self.life;
         ctx.spawn(dropped.into_actor(self).map(move |dropped, actor, _| {
             if actor.life != life {

@@ -1,4 +1,5 @@
 mod history;
+mod moves;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -22,7 +23,7 @@ use crate::protocol::ids::SnowflakeSource;
 use crate::protocol::objects::{ChannelType, User};
 use crate::protocol::{ApiError, ChannelId, Intents};
 use crate::supervision::budget::BudgetSettings;
-use crate::supervision::faults::{Fault, Point};
+use crate::supervision::faults::{self, Fault, Point};
 use crate::supervision::lifeline::Lifelines;
 use crate::supervision::mail::MailBounds;
 
@@ -136,6 +137,10 @@ fn node(hubs: u32) -> Node1 {
 }
 
 fn node_with(hubs: u32, settings: GuildSettings) -> Node1 {
+    node_on(Executors::start(1), hubs, settings)
+}
+
+fn node_on(executors: Executors, hubs: u32, settings: GuildSettings) -> Node1 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * 10;
     let links = HubLinks::default();
@@ -167,7 +172,7 @@ fn node_with(hubs: u32, settings: GuildSettings) -> Node1 {
         bytes: 1 << 20,
     };
     let counters = Arc::clone(&tools.counters);
-    let registry = Registry::new(Executors::start(1), tools, bounds);
+    let registry = Registry::new(executors, tools, bounds);
     let here = NodeName::new("here").unwrap();
     let ring = Ring::build([Node::new(here.clone())], RingSettings::default()).unwrap();
     let placement = PlacementHandle::new(Placement::new(ring, Overrides::new()));

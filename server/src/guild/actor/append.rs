@@ -1,0 +1,106 @@
+//! The append in flight: begun here, seen through by whoever has the guild when it ends.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use actix::{ActorFuture, AsyncContext, Context};
+
+use super::GuildActor;
+use crate::clock;
+use crate::guild::core::Batch;
+use crate::guild::stats::GuildStats;
+use crate::journal::JournalError;
+use crate::protocol::Position;
+#[cfg(any(test, feature = "fault-points"))]
+use crate::supervision::faults;
+
+impl GuildActor {
+    /// Appends what is pending and lets out what may leave.
+    pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
+        if self.tenure.evicted.is_set() {
+            self.leave(ctx);
+            return;
+        }
+        self.recall(ctx);
+        if let Some(batch) = self.core.next_batch() {
+            self.append(batch, ctx);
+        }
+        self.release();
+    }
+
+    fn append(&mut self, batch: Batch, ctx: &mut Context<Self>) {
+        self.append_started = Some(clock::now());
+        self.tail_bytes += batch
+            .records
+            .iter()
+            .map(|record| record.bytes.len())
+            .sum::<usize>();
+        let (journal, id) = (Arc::clone(&self.tools.journal), self.id);
+        let append = move || journal.append(id, batch.expected, batch.records);
+        #[cfg(any(test, feature = "fault-points"))]
+        let append = faults::append(id, append);
+        #[cfg(not(any(test, feature = "fault-points")))]
+        let append = append();
+        self.in_flight = Some(append);
+        self.await_append(ctx);
+    }
+
+    /// Goes on when the append in flight has ended.
+    pub(super) fn await_append(&self, ctx: &mut Context<Self>) {
+        if self.in_flight.is_some() {
+            ctx.spawn(InFlight { life: self.life });
+        }
+    }
+
+    fn append_ended(&mut self, result: Result<Position, JournalError>, ctx: &mut Context<Self>) {
+        if let Some(started) = self.append_started.take() {
+            let append_seconds = &self.tools.counters.append_seconds;
+            append_seconds.observe(started.elapsed());
+        }
+        match result {
+            Ok(position) => {
+                #[cfg(any(test, feature = "fault-points"))]
+                for point in [faults::Point::FuturePanic, faults::Point::KillAfterAppend] {
+                    faults::hit(point, self.id);
+                }
+                GuildStats::add(&self.stats.appends, 1);
+                self.core.appended(position);
+                self.claim_is_kept(position);
+                self.advance(ctx);
+            }
+            Err(error) => self.append_failed(&error, ctx),
+        }
+    }
+}
+
+/// Waits for the append in flight. That belongs to the guild and not to this: it goes with the guild
+/// where it is handed over.
+struct InFlight {
+    /// The state that began it.
+    life: u64,
+}
+
+impl ActorFuture<GuildActor> for InFlight {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut GuildActor,
+        ctx: &mut Context<GuildActor>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        if actor.life != self.life {
+            return Poll::Ready(());
+        }
+        let Some(append) = &mut actor.in_flight else {
+            return Poll::Ready(());
+        };
+        let Poll::Ready(result) = append.as_mut().poll(task) else {
+            return Poll::Pending;
+        };
+        actor.in_flight = None;
+        actor.append_ended(result, ctx);
+        Poll::Ready(())
+    }
+}

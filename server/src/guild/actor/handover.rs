@@ -1,0 +1,186 @@
+//! Leaving an executor, and taking a guild over on another one.
+
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
+
+use actix::{ActorContext, ActorFuture, AsyncContext, Context};
+use tokio::sync::oneshot;
+
+use super::{GuildActor, GuildTools};
+use crate::clock;
+use crate::fanout::mail::GuildNews;
+use crate::guild::handoff::baton::{Handing, Handover, Word};
+use crate::guild::registry::{Registry, Tenure};
+use crate::guild::stats::{GuildStats, Health};
+use crate::protocol::{GuildId, Position};
+#[cfg(any(test, feature = "fault-points"))]
+use crate::supervision::faults;
+
+/// What a successor waits for.
+pub(super) struct Succession {
+    word: oneshot::Receiver<Word>,
+    /// Told once that the actor has started.
+    ready: Option<oneshot::Sender<()>>,
+}
+
+impl GuildActor {
+    /// An actor that waits until the guild's present one hands over: it says when it is `ready`, and
+    /// handles no mail before it was given the word.
+    pub(in crate::guild) fn successor(
+        id: GuildId,
+        tools: GuildTools,
+        registry: Registry,
+        stats: std::sync::Arc<GuildStats>,
+        tenure: Tenure,
+        word: oneshot::Receiver<Word>,
+        ready: oneshot::Sender<()>,
+    ) -> Self {
+        let succession = Succession {
+            word,
+            ready: Some(ready),
+        };
+        Self {
+            succession: Some(succession),
+            ..Self::new(id, tools, registry, stats, tenure)
+        }
+    }
+
+    /// Waits for the word, where this is a successor; tells whether it is.
+    pub(super) fn awaits_handover(&mut self, ctx: &mut Context<Self>) -> bool {
+        let Some(succession) = &mut self.succession else {
+            return false;
+        };
+        if let Some(ready) = succession.ready.take() {
+            // Who moves the guild may have given up.
+            let _ = ready.send(());
+        }
+        ctx.wait(Awaited);
+        true
+    }
+
+    /// Hands the guild over. After a panic meanwhile it is tried again.
+    pub(super) fn release_to(&mut self, handing: Handing, ctx: &mut Context<Self>) {
+        self.released = Some((handing, clock::now()));
+        self.hand_over(ctx);
+    }
+
+    /// Hands the guild over, where it was told to; tells whether it was.
+    pub(super) fn hand_over(&mut self, ctx: &mut Context<Self>) -> bool {
+        if self.released.is_none() {
+            return false;
+        }
+        #[cfg(any(test, feature = "fault-points"))]
+        faults::hit(faults::Point::ReleasePanic, self.id);
+        let Some((handing, released)) = self.released.take() else {
+            return false;
+        };
+        let recover =
+            self.former.is_some() || !self.claimed || self.stats.health() == Health::Failed;
+        let nobody = Self::new(
+            self.id,
+            self.tools.clone(),
+            self.registry.clone(),
+            std::sync::Arc::clone(&self.stats),
+            self.tenure.clone(),
+        );
+        let handover = Handover {
+            actor: std::mem::replace(self, nobody),
+            recover,
+            released,
+        };
+        match handing.give(handover) {
+            Ok(()) => ctx.stop(),
+            Err(kept) => {
+                *self = kept.actor;
+                self.leave(ctx);
+            }
+        }
+        true
+    }
+
+    /// Begins with what the former actor was. What it waited for is waited for again here.
+    fn take_over(&mut self, handover: Handover, ctx: &mut Context<Self>) {
+        let tenure = self.tenure.clone();
+        *self = handover.actor;
+        self.tenure = tenure;
+        if self.tenure.evicted.is_set() {
+            self.leave(ctx);
+            return;
+        }
+        ctx.run_interval(self.tools.settings.housekeeping, Self::housekeeping);
+        let recover = handover.recover || !self.tools.journal.accepts_writes();
+        if self.stats.health() == Health::Quarantined {
+            // It stays so.
+        } else if recover {
+            self.recover(ctx);
+        } else {
+            self.await_append(ctx);
+            self.recall_again();
+            self.trim_again();
+            self.fetch(ctx);
+            self.claim();
+            self.advance(ctx);
+        }
+        let pause = (!recover).then(|| handover.released.elapsed());
+        self.registry.moved(self.id, self.tenure.incarnation, pause);
+    }
+
+    /// *Invariant I1*: the new owner's claim follows what the former one left to be written.
+    fn claim(&mut self) {
+        if self.core.exists() {
+            self.claiming = Some(self.core.claim(&self.tools.node));
+        }
+    }
+
+    /// Everything up to here is in the journal, and perhaps the claim with it.
+    pub(super) fn claim_is_kept(&mut self, acknowledged: Position) {
+        if let Some(claim) = self.claiming.take_if(|claim| *claim <= acknowledged) {
+            self.epoch = Some(claim);
+        }
+    }
+
+    fn heard(&mut self, word: Option<Word>, ctx: &mut Context<Self>) {
+        self.succession = None;
+        let word = word.unwrap_or(Word::Stop);
+        match word {
+            Word::TakeOver(handover) => self.take_over(*handover, ctx),
+            Word::Load if !self.tenure.evicted.is_set() => {
+                tracing::warn!(guild = %self.id, "the former actor did not hand over");
+                ctx.run_interval(self.tools.settings.housekeeping, Self::housekeeping);
+                let guild = self.id;
+                self.tools.hubs.tell_all(|| GuildNews::Lost { guild });
+                self.load(ctx);
+                self.registry.moved(self.id, self.tenure.incarnation, None);
+            }
+            Word::Load => self.leave(ctx),
+            Word::Stop => ctx.stop(),
+        }
+    }
+}
+
+/// Waits for the word; mail waits meanwhile.
+struct Awaited;
+
+impl ActorFuture<GuildActor> for Awaited {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut GuildActor,
+        ctx: &mut Context<GuildActor>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        let Some(succession) = &mut actor.succession else {
+            return Poll::Ready(());
+        };
+        let Poll::Ready(word) = Pin::new(&mut succession.word).poll(task) else {
+            return Poll::Pending;
+        };
+        actor.heard(word.ok(), ctx);
+        Poll::Ready(())
+    }
+}
+
+/// What an actor that is told to leave keeps until it has.
+pub(super) type Released = (Handing, Instant);
