@@ -269,6 +269,7 @@ impl Hub {
                 resuming: None,
                 trail: n as u32,
                 dirty: false,
+                waits: false,
             });
             room.join(key, Intents::from_bits(u64::MAX), member, 0);
         }

@@ -42,6 +42,8 @@ pub struct Session {
     pub trail: u32,
     /// Whether it waits in the worker's list of sessions to flush.
     pub dirty: bool,
+    /// Whether it is in the worker's list of sessions that wait for an answer of a guild.
+    pub waits: bool,
 }
 
 /// Whether a session has a connection.

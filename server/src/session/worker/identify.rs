@@ -128,6 +128,7 @@ impl Worker {
             resuming: None,
             trail: 0,
             dirty: false,
+            waits: false,
         });
         self.by_id.insert(id, key);
         self.by_user.entry(user_id).or_default().push(key);
@@ -157,7 +158,7 @@ impl Worker {
             None => session.guilds.push(Membership { guild, state }),
         }
         let attach = attach_of(self.hub, key, session);
-        if !self.waiting.contains(&(key, session.generation)) {
+        if !std::mem::replace(&mut session.waits, true) {
             self.waiting.push((key, session.generation));
         }
         self.shared.post(guild, GuildMail::Attach(attach));

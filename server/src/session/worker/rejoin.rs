@@ -107,7 +107,7 @@ impl Worker {
                     joined: false,
                 };
             }
-            if !self.waiting.contains(&waits) {
+            if !std::mem::replace(&mut session.waits, true) {
                 self.waiting.push(waits);
             }
             if tells {

@@ -256,6 +256,7 @@ impl Worker {
             resuming: None,
             trail: 0,
             dirty: false,
+            waits: false,
         });
         self.by_id.insert(id, key);
         self.by_user.entry(user_id).or_default().push(key);
@@ -276,6 +277,7 @@ impl Worker {
                 self.tell_detached_from(from, guild, old_name, user_id);
             }
         }
+        self.sessions[key].waits = true;
         self.waiting.push((key, generation));
         self.note_session(key);
         for (guild, joined) in parts.asked {

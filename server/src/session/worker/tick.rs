@@ -130,13 +130,13 @@ impl Worker {
             if session.generation != *generation {
                 return false;
             }
-            let overdue = |since: u64| now_ms.saturating_sub(since) >= LONGEST_RESUME_MS;
-            if session.resuming.is_some_and(overdue) {
+            let too_late = |since: u64| now_ms.saturating_sub(since) >= LONGEST_RESUME_MS;
+            if session.resuming.is_some_and(too_late) {
                 given_up.push(*key);
                 return false;
             }
             let mut still = false;
-            let attach = attach_of(self.hub, *key, session);
+            let mut overdue = Vec::new();
             for membership in &mut session.guilds {
                 let (MembershipState::Asked { at_ms, .. }
                 | MembershipState::Returning { at_ms, .. }) = &mut membership.state
@@ -148,10 +148,16 @@ impl Worker {
                     continue;
                 }
                 *at_ms = now_ms;
-                if let Some(mail) = membership.state.question(attach.clone()) {
-                    self.shared.post(membership.guild, mail);
+                overdue.push(membership.guild);
+            }
+            for guild in overdue {
+                let attach = attach_of(self.hub, *key, session);
+                let membership = session.membership(guild);
+                if let Some(mail) = membership.and_then(|it| it.state.question(attach)) {
+                    self.shared.post(guild, mail);
                 }
             }
+            session.waits = still;
             still
         });
         waiting.append(&mut self.waiting);
