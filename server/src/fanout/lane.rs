@@ -39,6 +39,8 @@ pub enum Encoding {
 
 #[derive(Debug)]
 enum Control {
+    /// Bytes as they are: the answer to the handshake.
+    Raw(Bytes),
     /// A gateway payload: JSON.
     Payload(Bytes),
     /// A WebSocket pong.
@@ -80,6 +82,11 @@ impl Lane {
     /// Whether payloads are compressed.
     pub const fn is_compressed(&self) -> bool {
         matches!(self.encoding, Encoding::ZlibJson(_))
+    }
+
+    /// Queues bytes that are no frame: the answer to the handshake, before anything else.
+    pub fn raw(&mut self, bytes: impl Into<Bytes>) -> Result<(), ControlOverflow> {
+        self.push(Control::Raw(bytes.into()))
     }
 
     /// Queues a gateway payload without a sequence number.
@@ -177,6 +184,7 @@ impl Lane {
     fn encode(&mut self, events: Option<&mut Outbox>, out: &mut Vec<u8>) -> usize {
         while let Some(control) = self.control.pop_front() {
             match control {
+                Control::Raw(bytes) => out.extend_from_slice(&bytes),
                 Control::Payload(payload) => self.encode_payload(&payload, &[], out),
                 Control::Pong(data) => {
                     write_header(out, PONG, data.len());
@@ -394,6 +402,21 @@ mod tests {
         assert_eq!(lane.unwritten(), 0);
         assert!(lane.rest.is_none(), "an idle lane owns nothing");
         assert_eq!(lane.control.capacity(), 0, "an idle lane owns nothing");
+    }
+
+    #[test]
+    fn the_answer_to_the_handshake_and_hello_are_one_write() {
+        let mut lane = Lane::default();
+        lane.raw(&b"HTTP/1.1 101\r\n\r\n"[..]).unwrap();
+        lane.payload("{\"op\":10}").unwrap();
+        let mut writes = Vec::new();
+        lane.flush(None, &mut Vec::new(), |bytes| {
+            writes.push(bytes.to_vec());
+            Ok(bytes.len())
+        })
+        .unwrap();
+        assert_eq!(writes.len(), 1);
+        assert_eq!(writes[0], b"HTTP/1.1 101\r\n\r\n\x81\x09{\"op\":10}");
     }
 
     #[test]

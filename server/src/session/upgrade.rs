@@ -24,8 +24,8 @@ use crate::protocol::compression::ZlibStream;
 
 /// Gateway versions that are served.
 const VERSIONS: [&str; 2] = ["9", "10"];
-/// How long the answer to a handshake may take to be written.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a refusal may take to be written.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an upgrade request asks for.
 struct Wanted {
@@ -47,8 +47,8 @@ pub async fn upgrade(worker: WorkerCell, request: Request, framed: Framed<TcpStr
                 return;
             }
             let answer = ws::handshake_response(request.head()).finish();
-            if send(&mut stream, answer, b"").await.is_some() {
-                hand_over(&worker, stream, early, wanted);
+            if let Some(answer) = encode(answer, b"") {
+                hand_over(&worker, stream, early, wanted, answer);
             }
         }
         Err(error) => refuse(&mut stream, &request, &error).await,
@@ -105,7 +105,13 @@ async fn wait_for_turn(shared: &SessionShared, address: Option<IpAddr>) -> bool 
     }
 }
 
-fn hand_over(worker: &WorkerCell, stream: TcpStream, mut early: BytesMut, wanted: Wanted) {
+fn hand_over(
+    worker: &WorkerCell,
+    stream: TcpStream,
+    mut early: BytesMut,
+    wanted: Wanted,
+    answer: BytesMut,
+) {
     let options = socket2::SockRef::from(&stream);
     // Without these two the connection works all the same, only less promptly.
     let _ = stream.set_nodelay(true);
@@ -114,7 +120,7 @@ fn hand_over(worker: &WorkerCell, stream: TcpStream, mut early: BytesMut, wanted
     let socket = Rc::new(stream);
     let key = {
         let mut worker = worker.borrow_mut();
-        let key = worker.accept(Rc::clone(&socket), wanted.encoding);
+        let key = worker.accept(Rc::clone(&socket), wanted.encoding, answer);
         if wanted.bad_version {
             worker.close(key, crate::protocol::CloseCode::InvalidApiVersion);
         } else if !early.is_empty() {
@@ -134,11 +140,14 @@ async fn refuse(stream: &mut TcpStream, request: &Request, error: &ApiError) {
         .insert_header(("content-type", "application/json"))
         .insert_header(("connection", "close"))
         .finish();
-    send(stream, answer, body.as_bytes()).await;
+    if let Some(bytes) = encode(answer, body.as_bytes()) {
+        // Who does not take it goes without.
+        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, stream.write_all(&bytes)).await;
+    }
 }
 
-/// Writes a response; `None` where the client does not take it.
-async fn send<B>(stream: &mut TcpStream, answer: Response<B>, body: &[u8]) -> Option<()> {
+/// A response as it is written.
+fn encode<B>(answer: Response<B>, body: &[u8]) -> Option<BytesMut> {
     let mut codec = Codec::default();
     let mut bytes = BytesMut::new();
     let size = if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -150,9 +159,5 @@ async fn send<B>(stream: &mut TcpStream, answer: Response<B>, body: &[u8]) -> Op
         .encode(Message::Item((answer.drop_body(), size)), &mut bytes)
         .ok()?;
     bytes.extend_from_slice(body);
-    let write = stream.write_all(&bytes);
-    tokio::time::timeout(HANDSHAKE_TIMEOUT, write)
-        .await
-        .ok()?
-        .ok()
+    Some(bytes)
 }

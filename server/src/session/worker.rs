@@ -141,8 +141,13 @@ impl Worker {
         self.connections.len() < self.shared.settings.max_connections
     }
 
-    /// Takes a connection whose upgrade was answered, and greets it; answers its key.
-    pub fn accept(&mut self, socket: Rc<TcpStream>, encoding: Encoding) -> usize {
+    /// Takes a connection, answers its upgrade and greets it, in one write; answers its key.
+    pub fn accept(
+        &mut self,
+        socket: Rc<TcpStream>,
+        encoding: Encoding,
+        answer: impl Into<Bytes>,
+    ) -> usize {
         let now_ms = self.now_ms();
         let generation = self.generation();
         if matches!(encoding, Encoding::ZlibJson(_)) {
@@ -150,8 +155,9 @@ impl Worker {
         }
         let mut lane = Lane::new(encoding);
         let hello = greetings::hello(self.shared.settings.heartbeat_interval_ms);
-        lane.payload(hello)
-            .expect("the first control frame of a lane has room");
+        lane.raw(answer)
+            .and_then(|()| lane.payload(hello))
+            .expect("the first control frames of a lane have room");
         let core = ConnectionCore::new(now_ms);
         let deadline = core.deadline_ms(&self.shared.settings.patience);
         let key = self.connections.insert(Connection {
