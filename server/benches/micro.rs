@@ -37,6 +37,8 @@ use guildhall_server::session::id::SessionId;
 use guildhall_server::session::sink::{Aftermath, Sink};
 use guildhall_server::session::state::{Link, Session};
 use guildhall_server::session::trail::{Trail, TrailDir};
+use guildhall_server::supervision::mail::{MailBounds, MailGauge};
+use guildhall_server::supervision::meter::{Meter, Roster, ThreadMeter};
 use requests::create_guild;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -87,6 +89,7 @@ fn main() {
     publish(&mut criterion);
     hub_loop(&mut criterion);
     lane(&mut criterion);
+    meters(&mut criterion);
     criterion.final_summary();
     allocations();
 }
@@ -371,6 +374,36 @@ fn lane(criterion: &mut Criterion) {
             envelope::write_suffix(&mut out, black_box(1_234_567));
             out.len()
         });
+    });
+    group.finish();
+}
+
+/// What it costs to know how busy a guild is: per turn of its actor, and per message.
+fn meters(criterion: &mut Criterion) {
+    let roster = Arc::new(Roster::default());
+    roster.read();
+    let thread = ThreadMeter::new(Arc::clone(&roster));
+    let meter = Arc::new(Meter::default());
+    let mut group = criterion.benchmark_group("load");
+    group.bench_function("a turn is measured", |bench| {
+        bench.iter(|| {
+            let began = std::time::Instant::now();
+            thread.worked(black_box(7), &meter, began.elapsed());
+        });
+    });
+    let gauge = Arc::new(MailGauge::new(MailBounds {
+        count: 10,
+        bytes: 1_000,
+    }));
+    let now = std::time::Instant::now();
+    group.bench_function("a message's wait is measured", |bench| {
+        bench.iter(|| {
+            let posted = std::time::Instant::now();
+            meter.waited(black_box(posted).saturating_duration_since(now));
+        });
+    });
+    group.bench_function("room for a message is taken and given back", |bench| {
+        bench.iter(|| gauge.take(black_box(100)));
     });
     group.finish();
 }

@@ -20,6 +20,7 @@ use futures_util::future::join_all;
 use guildhall_server::counters::Counters;
 use guildhall_server::guild::actor::GuildSettings;
 use guildhall_server::guild::command::{Caller, Command, NewMessage, Request};
+use guildhall_server::guild::executors::Executors;
 use guildhall_server::guild::router::Router;
 use guildhall_server::journal::{Journal, MemoryJournal};
 use guildhall_server::protocol::objects::User;
@@ -83,7 +84,13 @@ async fn measure(durability: &str, guilds: u64, dir: &Path) {
         None => Arc::new(MemoryJournal::new()),
     };
     let timeout = Duration::from_secs(20);
-    let (router, registry) = node(journal, &counters, GuildSettings::default(), 1, timeout);
+    let (router, registry) = node(
+        journal,
+        &counters,
+        GuildSettings::default(),
+        Executors::start(1),
+        timeout,
+    );
     let owner = Arc::new(User::new(UserId::new(1), "owner", false));
     join_all((1..=guilds).map(|guild| make(&router, &owner, guild))).await;
 

@@ -22,6 +22,7 @@ use guildhall_server::directory::Directory;
 use guildhall_server::guild::actor::GuildSettings;
 use guildhall_server::guild::command::{Caller, Command, Request};
 use guildhall_server::guild::core::record;
+use guildhall_server::guild::executors::Executors;
 use guildhall_server::guild::registry::Registry;
 use guildhall_server::guild::router::Router;
 use guildhall_server::journal::{Journal, MemoryJournal, NewRecord};
@@ -78,7 +79,13 @@ fn owner(guild: u64) -> Arc<User> {
 
 fn guilds_on(journal: Arc<dyn Journal>, settings: GuildSettings) -> (Router, Registry) {
     let timeout = Duration::from_secs(60);
-    node(journal, &Arc::default(), settings, 2, timeout)
+    node(
+        journal,
+        &Arc::default(),
+        settings,
+        Executors::start(2),
+        timeout,
+    )
 }
 
 /// The records of a guild as the server writes them; others differ in their ids alone.

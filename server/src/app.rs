@@ -269,7 +269,10 @@ impl App {
             sessions::forget_former_runs(Arc::clone(trails), self.shared.settings.resume_window);
         }
         #[allow(clippy::disallowed_methods)] // ended below
-        let balancer = actix_rt::spawn(balancer::run(self.registry.clone()));
+        let balancer = actix_rt::spawn(balancer::run(
+            self.registry.clone(),
+            settings::balance_settings(&self.config),
+        ));
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);

@@ -1,6 +1,7 @@
 //! The figures that every room counts into. Names follow Prometheus' conventions; each counter of
 //! something dropped or refused stands for a bound somewhere.
 
+mod balance;
 mod figures;
 mod hub;
 mod labels;
@@ -9,11 +10,12 @@ mod moves;
 mod process;
 mod registration;
 
+pub use balance::BalanceFigures;
 pub use figures::{Figures, LatencyFigures, Rates};
 pub use hub::HubCounters;
 pub use labels::{
-    Close, Closer, EphemeralKind, Label, MoveKind, MoveOutcome, RequestOutcome, ResumeOutcome,
-    SessionState, Split, StatusClass,
+    Close, Closer, DecisionKind, EphemeralKind, Label, MoveKind, MoveOutcome, RequestOutcome,
+    ResumeOutcome, SessionState, Split, StatusClass,
 };
 pub use latency::{BOUNDS_US, Latency, LatencyCounts};
 pub use moves::MoveCounts;
@@ -77,6 +79,8 @@ pub struct Counters {
     /// From the last that a guild handled on its former executor until it can handle the first on the
     /// next one.
     pub guild_move_pause_seconds: Latency,
+    /// How guilds are spread over executors.
+    pub balance: BalanceFigures,
     /// Guilds taken off a stuck executor.
     pub guilds_evicted: Counter,
     /// Hubs started again after a panic.
@@ -185,6 +189,9 @@ mod tests {
             "guildhall_guild_moves_total{kind=\"promotion\",outcome=\"done\"} 0",
             "guildhall_guild_moves_total{kind=\"shared\",outcome=\"refused\"} 0",
             "guildhall_guild_move_pause_seconds_count 0",
+            "guildhall_balance_decisions_total{kind=\"promote\"} 0",
+            "guildhall_guilds_dedicated 0",
+            "guildhall_top_guild_load 0.0",
             "guildhall_guild_requests_total{outcome=\"unavailable\"} 0",
             "guildhall_mail_refused_total 0",
             "guildhall_recalls_total 0",

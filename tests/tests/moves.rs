@@ -30,12 +30,13 @@ const LIFE: usize = 200;
 /// No pause may be longer, however busy the machine is.
 const LONGEST: f64 = 500.0;
 
-/// A node with two shared executors and one dedicated one. The slowest reader of a busy machine must
+/// A node with two shared executors and one dedicated one, on which nobody else moves guilds. The slowest reader of a busy machine must
 /// not be refused for being slow.
 fn setup() -> Setup {
     Setup::new()
         .set("node.executors=2")
         .set("guild.dedicated_executors=1")
+        .set("guild.balance=false")
         .set("gateway.replay_max_events=1000000")
         .set("gateway.replay_max_bytes=268435456")
         .set("gateway.lane_max_frames=1000000")

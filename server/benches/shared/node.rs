@@ -16,12 +16,12 @@ use guildhall_server::placement::{
 use guildhall_server::protocol::ids::SnowflakeSource;
 use guildhall_server::supervision::mail::MailBounds;
 
-/// Guilds on this journal and so many executors; requests are given up after `timeout`.
+/// Guilds on this journal and these executors; requests are given up after `timeout`.
 pub(crate) fn node(
     journal: Arc<dyn Journal>,
     counters: &Arc<Counters>,
     settings: GuildSettings,
-    executors: usize,
+    executors: Executors,
     timeout: Duration,
 ) -> (Router, Registry) {
     let tools = GuildTools {
@@ -36,7 +36,7 @@ pub(crate) fn node(
         count: 4_096,
         bytes: 8 << 20,
     };
-    let registry = Registry::new(Executors::start(executors), tools, bounds);
+    let registry = Registry::new(executors, tools, bounds);
     let here = NodeName::new("here").unwrap();
     let ring = Ring::build([Member::new(here.clone())], RingSettings::default()).unwrap();
     let placement = PlacementHandle::new(Placement::new(ring, Overrides::new()));

@@ -8,12 +8,33 @@ use crate::config::{Config, PublicUrl};
 use crate::fanout::outbox::OutboxBounds;
 use crate::guild::actor::{GuildSettings, RetentionSettings};
 use crate::guild::core::{CoreSettings, Retention};
+use crate::placement::executors::BalanceSettings;
 use crate::session::core::Patience;
 use crate::session::settings::GatewaySettings;
 use crate::supervision::budget::BudgetSettings;
 
 /// How long a client may take to answer a close frame.
 const CLOSING_MS: u64 = 5_000;
+
+/// When guilds are moved; none where they are not.
+pub(super) fn balance_settings(config: &Config) -> Option<BalanceSettings> {
+    let guild = &config.guild;
+    let share = |percent: u64| percent as f64 / 100.0;
+    let promote_share = share(guild.promote_percent);
+    let settings = BalanceSettings {
+        min_share: share(guild.balance_min_percent),
+        settle: Duration::from_secs(guild.balance_settle_s),
+        promote_share,
+        promote_delay: Duration::from_millis(guild.promote_delay_ms),
+        promote_after: Duration::from_secs(guild.promote_after_s),
+        // Were there no room between both, a guild would go to and fro.
+        demote_share: share(guild.demote_percent).min(0.8 * promote_share),
+        demote_after: Duration::from_secs(guild.demote_after_s),
+        max_dedicated: guild.dedicated_executors,
+    };
+    guild.balance.then_some(settings)
+}
+
 pub(super) fn guild_settings(config: &Config) -> GuildSettings {
     let guild = &config.guild;
     GuildSettings {

@@ -27,6 +27,23 @@ pub fn default_dedicated_executors() -> usize {
     default_executors()
 }
 
+/// `guild.balance`.
+pub const DEFAULT_BALANCE: bool = true;
+/// `guild.balance_min_percent`.
+pub const DEFAULT_BALANCE_MIN_PERCENT: u64 = 20;
+/// `guild.balance_settle_s`.
+pub const DEFAULT_BALANCE_SETTLE_S: u64 = 30;
+/// `guild.promote_percent`.
+pub const DEFAULT_PROMOTE_PERCENT: u64 = 50;
+/// `guild.promote_delay_ms`.
+pub const DEFAULT_PROMOTE_DELAY_MS: u64 = 5;
+/// `guild.promote_after_s`.
+pub const DEFAULT_PROMOTE_AFTER_S: u64 = 5;
+/// `guild.demote_percent`.
+pub const DEFAULT_DEMOTE_PERCENT: u64 = 20;
+/// `guild.demote_after_s`.
+pub const DEFAULT_DEMOTE_AFTER_S: u64 = 30;
+
 /// `guild.retention_days`.
 pub const DEFAULT_RETENTION_DAYS: u64 = 0;
 /// `guild.retention_messages`.
@@ -59,6 +76,26 @@ section! {
         stuck_after_ms: u64 = DEFAULT_STUCK_AFTER_MS, Milliseconds, within(1_000..=600_000);
         /// Most guilds that have a thread of their own. By default one per two cores.
         dedicated_executors: usize = default_dedicated_executors(), Count, within(0..=1024);
+        /// Whether guilds are moved between threads by themselves: off threads that have too much to do
+        /// beside others that have little, to a thread of their own and back. By hand they are in any
+        /// case.
+        balance: bool = DEFAULT_BALANCE, None;
+        /// A thread that runs guilds and is less busy than this is not relieved.
+        balance_min_percent: u64 = DEFAULT_BALANCE_MIN_PERCENT, Percent, within(1..=100);
+        /// How long a guild stays where it came to before it is moved again by itself.
+        balance_settle_s: u64 = DEFAULT_BALANCE_SETTLE_S, Seconds, within(0..=3_600);
+        /// A guild that takes at least this part of its thread's time gets one of its own, where also
+        /// somebody waits for that.
+        promote_percent: u64 = DEFAULT_PROMOTE_PERCENT, Percent, within(1..=100);
+        /// What is posted to the guild, or the other guilds of its thread, wait at least this long.
+        promote_delay_ms: u64 = DEFAULT_PROMOTE_DELAY_MS, Milliseconds, within(0..=60_000);
+        /// For how long both have to hold without a break.
+        promote_after_s: u64 = DEFAULT_PROMOTE_AFTER_S, Seconds, within(0..=3_600);
+        /// A guild that takes less than this part of a thread of its own gives it back; at most four
+        /// fifths of guild.promote_percent count.
+        demote_percent: u64 = DEFAULT_DEMOTE_PERCENT, Percent, within(0..=100);
+        /// For how long that has to hold without a break.
+        demote_after_s: u64 = DEFAULT_DEMOTE_AFTER_S, Seconds, within(0..=86_400);
         /// How long a guild without sessions and requests stays in memory.
         passivate_after_s: u64 = DEFAULT_PASSIVATE_AFTER_S, Seconds, within(1..=86_400);
     }

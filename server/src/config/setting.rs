@@ -17,6 +17,8 @@ pub enum Unit {
     Count,
     /// Pieces per second.
     PerSecond,
+    /// Hundredths.
+    Percent,
 }
 
 impl fmt::Display for Unit {
@@ -28,6 +30,7 @@ impl fmt::Display for Unit {
             Self::Bytes => "bytes",
             Self::Count => "count",
             Self::PerSecond => "per second",
+            Self::Percent => "percent",
         })
     }
 }

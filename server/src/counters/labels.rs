@@ -151,6 +151,18 @@ label! {
 }
 
 label! {
+    /// What was decided about a guild.
+    DecisionKind = "kind" {
+        /// It goes to another shared executor.
+        Rebalance = "rebalance",
+        /// It gets an executor of its own.
+        Promote = "promote",
+        /// It gives that back.
+        Demote = "demote",
+    }
+}
+
+label! {
     /// Who closed a connection.
     Closer = "by" {
         /// This server, with a code of its table.

@@ -12,6 +12,7 @@ pub fn register(counters: &Counters, registry: &mut Registry) {
     gateway_counters(counters, own);
     guild_and_store_counters(counters, own);
     supervision(counters, own);
+    balance(counters, own);
     split_figures(counters, own);
     gauges_and_latencies(counters, own);
 }
@@ -152,6 +153,36 @@ fn supervision(c: &Counters, own: &mut Registry) {
     ] {
         own.register(name, help, counter.clone());
     }
+}
+
+fn balance(c: &Counters, own: &mut Registry) {
+    let c = &c.balance;
+    own.register(
+        "balance_decisions",
+        "Moves of guilds between threads that were decided upon by themselves",
+        c.decisions.clone(),
+    );
+    own.register(
+        "guilds_dedicated",
+        "Guilds that have a thread of their own",
+        c.guilds_dedicated.clone(),
+    );
+    own.register(
+        "top_guild_load",
+        "Share of its thread's time that the busiest guild has",
+        c.top_guild_load.clone(),
+    );
+    own.register(
+        "executor_load",
+        "Share of the time of a thread that runs guilds that they have",
+        c.executor_load.clone(),
+    );
+    own.register_with_unit(
+        "executor_delay",
+        "How long a guild waits for its thread to come round",
+        Unit::Seconds,
+        c.executor_delay.clone(),
+    );
 }
 
 fn split_figures(c: &Counters, own: &mut Registry) {

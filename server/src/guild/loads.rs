@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::executors::ExecutorId;
-use super::registry::Registry;
+use super::registry::{Registry, RunningGuild};
 use super::stats::GuildStats;
 use crate::placement::executors::Smooth;
 use crate::protocol::GuildId;
@@ -72,18 +72,16 @@ pub struct ThreadLoad {
 }
 
 /// A guild that is not at rest.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone)]
 pub struct BusyGuild {
     /// The guild.
-    pub id: GuildId,
-    /// The thread that runs it.
-    pub executor: ExecutorId,
+    pub guild: RunningGuild,
     /// How busy it is.
     pub load: Load,
 }
 
 /// What became of the readings.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct NodeLoad {
     /// Guilds that are not at rest, by rising id.
     pub guilds: Vec<BusyGuild>,
@@ -154,15 +152,11 @@ impl Loads {
                 .load
                 .set(if rests { Load::default() } else { now });
             if !rests {
-                load.guilds.push(BusyGuild {
-                    id,
-                    executor: guild.executor,
-                    load: now,
-                });
+                load.guilds.push(BusyGuild { guild, load: now });
             }
             !rests
         });
-        load.guilds.sort_unstable_by_key(|guild| guild.id);
+        load.guilds.sort_unstable_by_key(|it| it.guild.id);
         self.tick_threads(passed, &mut load);
         load
     }
@@ -178,11 +172,11 @@ impl Loads {
             track.busy.add(share(reading, passed), passed, HALF_LIFE);
             let delay = reading.mean_wait().as_secs_f64();
             track.delay.add(delay, passed, HALF_LIFE);
-            let own = load.guilds.iter().filter(|guild| guild.executor == id);
+            let own = load.guilds.iter().filter(|it| it.guild.executor == id);
             let now = ThreadLoad {
                 busy: track.busy.get(),
                 delay: Duration::from_secs_f64(track.delay.get()),
-                guilds: own.map(|guild| guild.load.share).sum(),
+                guilds: own.map(|it| it.load.share).sum(),
             };
             executors.show_load(id, now);
             load.threads.insert(id, now);
