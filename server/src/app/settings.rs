@@ -1,5 +1,6 @@
 //! What each room is told of the settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api;
@@ -38,11 +39,11 @@ pub(super) fn balance_settings(config: &Config) -> Option<BalanceSettings> {
 pub(super) fn guild_settings(config: &Config) -> GuildSettings {
     let guild = &config.guild;
     GuildSettings {
-        core: CoreSettings {
+        core: Arc::new(CoreSettings {
             max_messages: guild.recent_max_messages,
             max_message_bytes: guild.recent_max_bytes,
             ..CoreSettings::default()
-        },
+        }),
         budget: BudgetSettings {
             restarts: guild.restarts_max,
             window: Duration::from_secs(guild.restarts_window_s),

@@ -94,9 +94,10 @@ pub struct GuildActor {
     /// How long the next load waits.
     backoff: Duration,
     in_hand: Option<InHand>,
-    retry: Option<InHand>,
+    // Boxed, as what follows: hardly any guild ever has it, and each would make room for it.
+    retry: Option<Box<InHand>>,
     /// The state before a panic or a failed append, with the answers that wait.
-    former: Option<GuildCore>,
+    former: Option<Box<GuildCore>>,
     /// Who waits for records to be read back, with the position that they have.
     parked: Vec<(Position, rejoin::Parked)>,
     /// Requests that wait for messages to be read back.
@@ -311,6 +312,7 @@ impl GuildActor {
         if quiet && self.parked.is_empty() {
             // Nothing happened for a while: nobody is on the way between two hubs any more.
             self.recent.clear();
+            self.give_back();
         }
         if self.tail_bytes >= SNAPSHOT_TAIL.max(self.snapshot_bytes) {
             self.take_snapshot(ctx);
@@ -329,6 +331,14 @@ impl GuildActor {
         if leaves && self.registry.retire(self.id, self.tenure.incarnation) {
             ctx.stop();
         }
+    }
+
+    /// Gives back the room of queues that are empty.
+    fn give_back(&mut self) {
+        self.outputs.shrink_to_fit();
+        self.tickets.shrink_to_fit();
+        self.returning.shrink_to_fit();
+        self.core.give_back();
     }
 
     /// The state as it is, where nothing is on its way.

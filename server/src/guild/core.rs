@@ -163,7 +163,7 @@ pub struct Figures {
 /// [`give_up`](Self::give_up) and start anew.
 #[derive(Debug)]
 pub struct GuildCore {
-    settings: CoreSettings,
+    settings: Arc<CoreSettings>,
     state: State,
     outbox: Outbox,
     attached: Attached,
@@ -176,9 +176,9 @@ impl GuildCore {
     }
 
     /// A guild before its first record.
-    pub fn with_settings(id: GuildId, settings: CoreSettings) -> Self {
+    pub fn with_settings(id: GuildId, settings: impl Into<Arc<CoreSettings>>) -> Self {
         Self {
-            settings,
+            settings: settings.into(),
             state: State::new(id),
             outbox: Outbox::default(),
             attached: Attached::default(),
@@ -186,16 +186,24 @@ impl GuildCore {
     }
 
     /// A guild as a snapshot has it; the records after it are to be applied.
-    pub fn from_snapshot(bytes: &[u8], settings: CoreSettings) -> Result<Self, SnapshotError> {
+    pub fn from_snapshot(
+        bytes: &[u8],
+        settings: impl Into<Arc<CoreSettings>>,
+    ) -> Result<Self, SnapshotError> {
         let state = State::from_snapshot(bytes)?;
         let mut outbox = Outbox::default();
         outbox.replayed_to(state.position);
         Ok(Self {
-            settings,
+            settings: settings.into(),
             state,
             outbox,
             attached: Attached::default(),
         })
+    }
+
+    /// Gives back the room of queues that are empty.
+    pub fn give_back(&mut self) {
+        self.outbox.give_back();
     }
 
     /// The state as bytes; `None` while it holds what is not acknowledged.

@@ -127,7 +127,7 @@ pub(super) async fn items_between(
     journal: Arc<dyn Journal>,
     scope: Scope,
     (since, until): (Position, Position),
-    limits: CoreSettings,
+    limits: Arc<CoreSettings>,
 ) -> Result<Vec<Item>, JournalError> {
     let mut items = Vec::new();
     let mut at = since;
@@ -157,7 +157,7 @@ async fn replay(
     journal: Arc<dyn Journal>,
     guild: GuildId,
     (since, until): (Position, Position),
-    limits: CoreSettings,
+    limits: Arc<CoreSettings>,
 ) -> Result<Vec<Item>, JournalError> {
     let snapshot = journal.snapshot(guild).await?;
     let mut replay = snapshot

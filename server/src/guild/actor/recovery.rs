@@ -78,7 +78,7 @@ impl GuildActor {
         }
         if let Some(request) = self.retry.take() {
             if self.claimed || request.request.command.only_reads() {
-                self.handle_request(request);
+                self.handle_request(*request);
             } else {
                 self.answer(request.ticket, Err(ApiError::UNAVAILABLE));
             }
@@ -138,7 +138,7 @@ impl GuildActor {
         let blank = GuildCore::with_settings(self.id, self.tools.settings.core.clone());
         let core = std::mem::replace(&mut self.core, blank);
         // The first one has the answers; one that was never loaded has none.
-        self.former.get_or_insert(core);
+        self.former.get_or_insert_with(|| Box::new(core));
         self.life += 1;
         self.append_started = None;
         self.in_flight = None;
@@ -210,7 +210,7 @@ impl GuildActor {
         if let Some(mut request) = self.in_hand.take() {
             request.attempts += 1;
             if request.attempts < MAX_ATTEMPTS {
-                self.retry = Some(request);
+                self.retry = Some(Box::new(request));
             } else {
                 tracing::error!(guild = %self.id, "a request that makes the guild panic is dropped");
                 self.answer(request.ticket, Err(ApiError::INTERNAL));

@@ -32,7 +32,7 @@ pub struct GuildTools {
 #[derive(Debug, Clone)]
 pub struct GuildSettings {
     /// How much it holds.
-    pub core: CoreSettings,
+    pub core: Arc<CoreSettings>,
     /// How often it may panic.
     pub budget: BudgetSettings,
     /// How much history is kept.
@@ -46,7 +46,7 @@ pub struct GuildSettings {
 impl Default for GuildSettings {
     fn default() -> Self {
         Self {
-            core: CoreSettings::default(),
+            core: Arc::default(),
             budget: BudgetSettings {
                 restarts: 5,
                 window: Duration::from_secs(60),

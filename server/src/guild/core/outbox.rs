@@ -162,6 +162,13 @@ impl Outbox {
         }
     }
 
+    /// Gives back the room of queues that are empty, of a guild that has nothing to do.
+    pub(super) fn give_back(&mut self) {
+        self.pending.shrink_to_fit();
+        self.waiting.shrink_to_fit();
+        self.ready.shrink_to_fit();
+    }
+
     /// Takes the outputs that may leave.
     pub(super) fn drain(&mut self) -> std::collections::vec_deque::Drain<'_, Output> {
         self.ready.drain(..)

@@ -3,6 +3,8 @@
 //! The live guild and a replay take the same step, so a stretch of the journal that somebody missed
 //! yields the very items that were sent, tables included.
 
+use std::sync::Arc;
+
 use super::limits::CoreSettings;
 use super::render::{self, Items, Scope};
 use super::snapshot::SnapshotError;
@@ -82,12 +84,12 @@ impl Guild {
 #[derive(Debug)]
 pub struct Replay {
     state: State,
-    settings: CoreSettings,
+    settings: Arc<CoreSettings>,
 }
 
 impl Replay {
     /// Starts before the first record.
-    pub fn new(guild: GuildId, settings: CoreSettings) -> Self {
+    pub fn new(guild: GuildId, settings: Arc<CoreSettings>) -> Self {
         Self {
             state: State::new(guild),
             settings,
@@ -95,7 +97,7 @@ impl Replay {
     }
 
     /// Starts after the last record of a snapshot.
-    pub fn from_snapshot(bytes: &[u8], settings: CoreSettings) -> Result<Self, SnapshotError> {
+    pub fn from_snapshot(bytes: &[u8], settings: Arc<CoreSettings>) -> Result<Self, SnapshotError> {
         let state = State::from_snapshot(bytes)?;
         Ok(Self { state, settings })
     }

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use litemap::LiteMap;
+
 use super::limits::CoreSettings;
 use super::memory::MessageMemory;
 use super::nonces::{NonceKey, Nonces, Used};
@@ -43,9 +45,10 @@ pub(super) struct Guild {
     pub(super) settings: GuildSettings,
     /// Whether it is a conversation between users.
     pub(super) direct: bool,
-    // Boxed: a map makes room for eleven at a time, and most guilds have one or two.
-    pub(super) roles: BTreeMap<RoleId, Box<Role>>,
-    pub(super) channels: BTreeMap<ChannelId, Box<Channel>>,
+    // Flat and boxed: a tree makes room for eleven at a time, and most guilds have one or two; none
+    // has more than some hundred.
+    pub(super) roles: LiteMap<RoleId, Box<Role>>,
+    pub(super) channels: LiteMap<ChannelId, Box<Channel>>,
     pub(super) members: BTreeMap<UserId, Arc<Member>>,
     /// The highest message id given so far.
     pub(super) last_message_id: MessageId,
@@ -245,7 +248,7 @@ impl Guild {
                 Arc::make_mut(member).roles.retain(|role| *role != id);
             }
         }
-        for channel in self.channels.values_mut() {
+        for (_, channel) in self.channels.iter_mut() {
             channel
                 .permission_overwrites
                 .retain(|overwrite| !overwrite.is_for_role(id));

@@ -5,10 +5,10 @@ use crate::guild::core::{CoreSettings, Retention};
 
 fn forgetful() -> GuildSettings {
     GuildSettings {
-        core: CoreSettings {
+        core: Arc::new(CoreSettings {
             max_messages: 10,
             ..CoreSettings::default()
-        },
+        }),
         ..GuildSettings::default()
     }
 }

@@ -317,10 +317,10 @@ fn i4_a_panic_while_handing_over_is_made_good_by_the_successor() {
 fn requests_that_wait_for_old_messages_are_answered_by_the_successor() {
     actix::System::new().block_on(async {
         let settings = GuildSettings {
-            core: crate::guild::core::CoreSettings {
+            core: Arc::new(crate::guild::core::CoreSettings {
                 max_messages: 10,
                 ..Default::default()
-            },
+            }),
             ..GuildSettings::default()
         };
         let node = moving_node_with(1, settings);

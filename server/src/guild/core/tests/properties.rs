@@ -103,7 +103,7 @@ proptest! {
     fn i3_a_missed_stretch_is_rendered_as_it_was_sent(steps in steps(80)) {
         let mut life = lived(small(), &steps);
         life.settle();
-        let mut replay = Replay::new(GUILD, small());
+        let mut replay = Replay::new(GUILD, small().into());
         let mut again = Vec::new();
         for (entry, position) in life.journal.iter().zip(1..) {
             let event = record::decode(entry).unwrap();
