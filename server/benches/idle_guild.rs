@@ -25,6 +25,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use guildhall_server::guild::actor::GuildSettings;
 use guildhall_server::guild::command::{Caller, Command, Request};
+use guildhall_server::guild::executors::Executors;
 use guildhall_server::guild::router::Router;
 use guildhall_server::journal::{Journal, MemoryJournal};
 use guildhall_server::protocol::objects::User;
@@ -92,7 +93,13 @@ async fn measure() {
             ..GuildSettings::default()
         };
         let timeout = Duration::from_secs(60);
-        node(Arc::clone(&journal), &Arc::default(), settings, 2, timeout)
+        node(
+            Arc::clone(&journal),
+            &Arc::default(),
+            settings,
+            Executors::start(2),
+            timeout,
+        )
     };
 
     let (router, registry) = guilds_on(Duration::ZERO);

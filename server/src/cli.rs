@@ -27,7 +27,11 @@ pub enum Command {
     /// Print a signed token for a user or bot
     Token(TokenArgs),
     /// Print the settings in force, secrets hidden
-    Config(NodeArgs),
+    Config(ConfigArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man,
 }
 
 /// Arguments of `guildhall dev`.
@@ -39,6 +43,24 @@ pub struct DevArgs {
     /// Settings.
     #[command(flatten)]
     pub node: NodeArgs,
+}
+
+/// Arguments of `guildhall config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Print nothing; exit with 64 and every fault where the settings cannot be used
+    #[arg(long)]
+    pub check: bool,
+    /// Settings.
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+/// Arguments of `guildhall completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// For which
+    pub shell: clap_complete::Shell,
 }
 
 /// Arguments of `guildhall token`.

@@ -4,11 +4,15 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::CommandFactory;
 use guildhall_server::app::{App, Demo};
 use guildhall_server::auth::tokens::TokenSigner;
-use guildhall_server::cli::{self, Cli, Command, DevArgs, NodeArgs, TokenArgs};
+use guildhall_server::cli::{
+    self, Cli, Command, CompletionsArgs, ConfigArgs, DevArgs, NodeArgs, TokenArgs,
+};
 use guildhall_server::config::{Config, ConfigErrors, EXIT_BAD_CONFIG, LogFormat};
 use guildhall_server::{clock, dev_banner};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -26,6 +30,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Token(args) => token(&args),
         Command::Config(args) => config(&args),
+        Command::Completions(args) => completions(&args),
+        Command::Man => man(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,6 +49,7 @@ fn main() -> ExitCode {
 fn dev(args: &DevArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.node.sources())?;
     start_log(&config)?;
+    raise_open_files();
     actix::System::new().block_on(async {
         let app = App::build(config)?;
         let demo = app.demo().await?;
@@ -60,6 +67,7 @@ fn dev(args: &DevArgs) -> anyhow::Result<()> {
 fn serve(args: &NodeArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.sources())?;
     start_log(&config)?;
+    raise_open_files();
     actix::System::new().block_on(async {
         let app = App::build(config)?;
         app.run(None, announce_and_wait(|| Ok(()))).await?;
@@ -110,9 +118,36 @@ fn token(args: &TokenArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn config(args: &NodeArgs) -> anyhow::Result<()> {
-    print!("{}", Config::load(&args.sources())?);
+fn config(args: &ConfigArgs) -> anyhow::Result<()> {
+    let config = Config::load(&args.node.sources())?;
+    if !args.check {
+        print!("{config}");
+    }
     Ok(())
+}
+
+fn completions(args: &CompletionsArgs) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "guildhall", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
+}
+
+fn man() -> anyhow::Result<()> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    Ok(std::io::stdout().write_all(&page)?)
+}
+
+/// A connection is an open file: takes as many as the system gives.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, limit = limit.current, "the limit of open files stays as it is");
+    }
 }
 
 /// Logs go to standard error, so that standard output stays what a command promises.

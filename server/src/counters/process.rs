@@ -6,6 +6,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
 /// Ticks per second in `/proc/PID/stat`: fixed by the kernel's interface for user space.
@@ -20,6 +21,8 @@ pub struct ProcessFigures {
     pub cpu_seconds: f64,
     /// Open file descriptors.
     pub open_fds: u64,
+    /// How many there may be; none where there is no limit.
+    pub max_fds: Option<u64>,
 }
 
 impl ProcessFigures {
@@ -47,6 +50,7 @@ impl ProcessFigures {
             resident_bytes: rss_kib * 1024,
             cpu_seconds: ticks as f64 / TICKS_PER_SECOND,
             open_fds: open_fds()?,
+            max_fds: getrlimit(Resource::Nofile).current,
         })
     }
 }
@@ -91,6 +95,15 @@ impl Collector for ProcessCollector {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
+        if let Some(limit) = figures.max_fds {
+            let gauge = ConstGauge::new(limit);
+            gauge.encode(encoder.encode_descriptor(
+                "process_max_fds",
+                "Most open file descriptors.",
+                None,
+                gauge.metric_type(),
+            )?)?;
+        }
         Ok(())
     }
 }
@@ -109,5 +122,6 @@ mod tests {
         let during = ProcessFigures::read().unwrap();
         assert!(during.open_fds >= held.len() as u64);
         assert!(during.cpu_seconds >= before.cpu_seconds);
+        assert!(during.max_fds.is_none_or(|limit| limit > during.open_fds));
     }
 }

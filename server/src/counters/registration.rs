@@ -275,3 +275,48 @@ fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
         own.register_with_unit(name, help, Unit::Seconds, latency.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    /// The names of figures in a text: whatever begins like one.
+    fn names(text: &str) -> BTreeSet<&str> {
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| word.starts_with("guildhall_") || word.starts_with("process_"))
+            .collect()
+    }
+
+    #[test]
+    fn dashboard_and_alerts_name_figures_that_there_are() {
+        let mut registry = Registry::default();
+        let counters = Counters::default();
+        register(&counters, &mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let shown = names(&text);
+        for (file, text) in [
+            (
+                "grafana.json",
+                include_str!("../../../docs/operations/grafana.json"),
+            ),
+            (
+                "alerts.yaml",
+                include_str!("../../../docs/operations/alerts.yaml"),
+            ),
+        ] {
+            let named = names(text);
+            assert!(named.len() > 10, "{file} names next to nothing");
+            for name in named {
+                assert!(
+                    shown.contains(name),
+                    "{file} names {name}: there is no such figure"
+                );
+            }
+        }
+    }
+}

@@ -58,7 +58,7 @@ const ACTIONS = [
 const FACTS = [
   ['State', (running) => running.state],
   ['Executor', (running) => (running.dedicated ? `${running.executor}, its own` : String(running.executor))],
-  ['Placed there', (running) => (running.placed_because ? `${running.placed_because}, ${moment(running.placed_at_ms)}` : '–')],
+  ['Placed there', (running) => (running.placed_because ? `${running.placed_because}, ${moment(running.placed_ms)}` : '–')],
   ['Running since', (running) => moment(running.started_ms)],
   ['Sessions', (running) => `${count(running.sessions)} on ${count(running.hubs)} ${running.hubs === 1 ? 'worker' : 'workers'}`],
   ['Waiting requests', (running) => `${count(running.waiting_requests)} (${bytes(running.waiting_bytes)})`],
@@ -136,7 +136,7 @@ export function mount(root, { client, report, argument: id }) {
       {},
       el('td', { title: moment(move.at_ms), text: `${span(Date.now() - move.at_ms)} ago` }),
       el('td', { class: 'number', text: String(move.from) }),
-      el('td', { class: 'number', text: move.dedicated ? `${move.to} (its own)` : String(move.to) }),
+      el('td', { class: 'number', text: move.kind === 'promotion' ? `${move.to} (its own)` : String(move.to) }),
       el('td', { text: move.reason }),
       el('td', { class: 'number', text: milliseconds(move.pause_ms) }),
     )));
