@@ -1,5 +1,8 @@
 //! The sessions of one guild on one worker, and how the guild's items reach them.
 
+#[cfg(any(test, feature = "fault-points"))]
+mod wrongly;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -65,6 +68,9 @@ pub struct Room {
     subscribers: Slab<Subscriber>,
     /// Dispatches to be handed out together; empty between calls.
     run: Vec<Ready>,
+    /// A delivery that a fault keeps back.
+    #[cfg(any(test, feature = "fault-points"))]
+    held: Option<wrongly::Held>,
 }
 
 /// A dispatch with what is looked up once for all subscribers.
@@ -94,6 +100,8 @@ impl Room {
             position,
             subscribers: Slab::new(),
             run: Vec::new(),
+            #[cfg(any(test, feature = "fault-points"))]
+            held: None,
         }
     }
 
@@ -273,6 +281,11 @@ impl Room {
     /// Hands the gathered dispatches out, subscriber by subscriber: each is touched once.
     fn hand_out(&mut self, sink: &mut impl Deliver) {
         if self.run.is_empty() {
+            return;
+        }
+        #[cfg(any(test, feature = "fault-points"))]
+        if self.hand_out_wrongly(sink) {
+            self.run.clear();
             return;
         }
         for (_, subscriber) in &self.subscribers {

@@ -31,6 +31,18 @@ pub enum Point {
     AppendUnknown,
     /// An append begins later, by `ms`.
     AppendDelay,
+    /// A message is not delivered to one session.
+    DropDelivery,
+    /// A message is delivered to one session twice.
+    DuplicateDelivery,
+    /// A message is delivered to one session after the next one.
+    SwapDeliveries,
+    /// A message of a channel is delivered to a session that does not see the channel.
+    LeakDelivery,
+    /// A message is acknowledged, and delivered to no session of a worker.
+    LoseDelivery,
+    /// Two events are left out of what a Resume replays, if it replays more than two.
+    PartialReplay,
     /// The process ends when an append is acknowledged, before anybody is told.
     KillAfterAppend,
 }
@@ -82,6 +94,11 @@ fn strike(point: Point, guild: GuildId) -> Option<Fault> {
         .find(|fault| (fault.guild, fault.point) == (guild, point) && fault.times > 0)?;
     fault.times -= 1;
     Some(fault.clone())
+}
+
+/// Whether a fault strikes here now; whoever asks does the rest.
+pub fn strikes(point: Point, guild: GuildId) -> bool {
+    strike(point, guild).is_some()
 }
 
 fn was_taken_back(point: Point, guild: GuildId) -> bool {

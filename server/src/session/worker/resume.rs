@@ -19,6 +19,8 @@ use crate::session::id::SessionId;
 use crate::session::links::{Caller, HubMail};
 use crate::session::payload::Resume;
 use crate::session::state::{Link, Membership, MembershipState, Session, SessionParts};
+#[cfg(any(test, feature = "fault-points"))]
+use crate::supervision::faults;
 
 impl Worker {
     pub(super) fn resume(&mut self, key: usize, resume: &Resume) {
@@ -117,6 +119,8 @@ impl Worker {
 
     /// Replays what the client missed, then tells it so.
     fn go_on(&mut self, connection: usize, session: usize) {
+        #[cfg(any(test, feature = "fault-points"))]
+        leave_out_of_replay(&mut self.sessions[session]);
         let now_ms = self.now_ms();
         self.sessions[session].link = Link::Connected(connection);
         self.sessions[session].resuming = Some(now_ms);
@@ -303,5 +307,16 @@ impl Worker {
                 self.ask_guild(key, guild, true);
             }
         }
+    }
+}
+
+/// Leaves two events out of what will be replayed, if a fault wants it.
+#[cfg(any(test, feature = "fault-points"))]
+fn leave_out_of_replay(session: &mut Session) {
+    let strikes = |guild| faults::strikes(faults::Point::PartialReplay, guild);
+    let mut guilds = session.guilds.iter().map(|membership| membership.guild);
+    if session.outbox.pending() > 2 && guilds.any(strikes) {
+        session.outbox.send_next();
+        session.outbox.send_next();
     }
 }
