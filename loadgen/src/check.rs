@@ -1,12 +1,15 @@
 //! The judge: events that the sessions observed go in, violations come out. No sockets, no clock, no threads.
 //!
-//! The order of a guild is the order of its message ids: snowflakes rise in journal order. From its `GUILD_CREATE` on,
-//! each session must see exactly the acknowledged messages of its guilds, in that order, each once. Since every session
-//! must see rising ids, and one publish must have one id for all of them, all see the same order.
+//! A *room* is a channel that the run posts in. The order of a guild is the order of its message ids, over all its rooms:
+//! snowflakes rise in journal order. From its `GUILD_CREATE` on, each session must see exactly the acknowledged messages
+//! of the rooms that its user may see, in that order, each once, and none of any other room. Since every session must see
+//! rising ids, and one publish must have one id for all of them, all see the same order.
 //!
 //! Each thread has a [`Checker`] of its own for its sessions; [`finish`] brings them together with the publishers'
-//! [`Outcome`]s. Per (session, guild) the checker keeps 72 bytes in quiet running, whatever the length of the run.
+//! [`Outcome`]s. Per (session, room) the checker keeps 72 bytes in quiet running, whatever the length of the run.
 
+pub mod command;
+pub mod history;
 mod seen;
 mod verdict;
 mod violation;
@@ -14,9 +17,12 @@ mod violation;
 pub use verdict::{Outcome, Verdict, finish};
 pub use violation::{Kind, Violation, Violations};
 
+use std::sync::Arc;
+
+use crate::plan::Client;
 use seen::SeenSet;
 
-/// What a session observed. `session` is the index within the [`Checker`], `guild` the index within the run.
+/// What a session observed. `session` is the index within the [`Checker`], `room` the index within the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observation {
     /// A new logical session begins (Identify was accepted): sequence numbers start again and its guilds are unknown.
@@ -31,24 +37,31 @@ pub enum Observation {
         /// The frame's sequence number.
         s: u64,
     },
-    /// A `GUILD_CREATE`: live messages follow.
+    /// A `GUILD_CREATE` names a room: live messages follow.
     Snapshot {
         /// Which session.
         session: u32,
-        /// Which guild.
-        guild: u32,
+        /// Which room of the guild.
+        room: u32,
         /// A message that is older than all that follow; `None` if the snapshot names none.
         last_message: Option<u64>,
-        /// Publishes of the guild that may have been sent by now: those from this number on must come live.
+        /// Publishes of the room that may have been sent by now: those from this number on must come live.
         published: u32,
+    },
+    /// A `GUILD_DELETE`: the user is no member any more, nothing may follow.
+    Left {
+        /// Which session.
+        session: u32,
+        /// Which room of the guild.
+        room: u32,
     },
     /// A message of this run.
     Message {
         /// Which session.
         session: u32,
-        /// The guild that the message was published in.
-        guild: u32,
-        /// Number of the publish within the guild.
+        /// The room that the message was published in.
+        room: u32,
+        /// Number of the publish within the room.
         publish: u32,
         /// The message's snowflake.
         id: u64,
@@ -62,10 +75,50 @@ pub enum Observation {
     },
 }
 
-/// One session's view of one guild.
+/// What a session must see of its rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expects {
+    /// Each message.
+    Everything,
+    /// Each message up to the last one that it saw: it reads too slowly to see them all.
+    WhatItReads,
+    /// No message at all: it did not ask for any.
+    Nothing,
+}
+
+impl Expects {
+    /// What such a client must see.
+    pub fn of(client: &Client) -> Self {
+        if !client.gets_messages() {
+            Self::Nothing
+        } else if client.bytes_per_second.is_some() {
+            Self::WhatItReads
+        } else {
+            Self::Everything
+        }
+    }
+
+    /// Its name in a history.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Everything => "all",
+            Self::WhatItReads => "slow",
+            Self::Nothing => "none",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Everything, Self::WhatItReads, Self::Nothing]
+            .into_iter()
+            .find(|expects| expects.name() == name)
+    }
+}
+
+/// One session's view of one room.
 #[derive(Debug)]
 struct Subscription {
-    guild: u32,
+    room: u32,
     attached: Attached,
     /// Highest message id seen, or covered by the snapshot.
     last: u64,
@@ -91,6 +144,8 @@ enum Attached {
     Never,
     /// No `GUILD_CREATE` since the last Identify.
     Not,
+    /// The user left the guild.
+    Left,
     /// There was a snapshot, but where it ends only the next message shows. Publishes from this number on were sent
     /// after it.
     Since(u32),
@@ -110,6 +165,7 @@ struct SessionView {
     number: u32,
     /// Last sequence number; 0 before READY.
     s: u64,
+    expects: Expects,
     subscriptions: Box<[Subscription]>,
 }
 
@@ -124,32 +180,49 @@ struct FirstSeen {
 #[derive(Debug)]
 pub struct Checker {
     sessions: Vec<SessionView>,
-    /// By guild and publish number; grows up to `planned`.
+    /// Guild of each room, ascending; empty when each room is a guild of its own.
+    guild_of: Arc<[u32]>,
+    /// By room and publish number; grows up to `planned`.
     ids: Vec<Vec<FirstSeen>>,
-    /// Publishes of each guild in the whole run.
+    /// Publishes of each room in the whole run.
     planned: Vec<u32>,
     delivered: u64,
     violations: Violations,
 }
 
 impl Checker {
-    /// A checker for `sessions` (number within the run, guilds) when guild `g` will get `planned[g]` publishes.
+    /// A checker for `sessions` (number within the run, rooms in ascending order) when room `r` will get `planned[r]`
+    /// publishes. Each room is a guild of its own.
     pub fn new(sessions: impl IntoIterator<Item = (u32, Vec<u32>)>, planned: Vec<u32>) -> Self {
         let sessions = sessions
             .into_iter()
-            .map(|(number, guilds)| SessionView {
+            .map(|(number, rooms)| SessionView {
                 number,
                 s: 0,
-                subscriptions: guilds.into_iter().map(Subscription::new).collect(),
+                expects: Expects::Everything,
+                subscriptions: rooms.into_iter().map(Subscription::new).collect(),
             })
             .collect();
         Self {
             sessions,
+            guild_of: Arc::default(),
             ids: vec![Vec::new(); planned.len()],
             planned,
             delivered: 0,
             violations: Violations::default(),
         }
+    }
+
+    /// The guild of each room, ascending: order holds over all rooms of a guild.
+    #[must_use]
+    pub fn in_guilds(mut self, guild_of: Arc<[u32]>) -> Self {
+        self.guild_of = guild_of;
+        self
+    }
+
+    /// Says what a session must see; everything unless told otherwise.
+    pub fn expect(&mut self, session: u32, expects: Expects) {
+        self.sessions[session as usize].expects = expects;
     }
 
     /// Publishes that came to a session, each counted once per session.
@@ -181,16 +254,22 @@ impl Checker {
             Observation::Sequence { session, s } => self.sequence(session, s),
             Observation::Snapshot {
                 session,
-                guild,
+                room,
                 last_message,
                 published,
-            } => self.snapshot(session, guild, last_message, published),
+            } => self.snapshot(session, room, last_message, published),
+            Observation::Left { session, room } => {
+                let view = &mut self.sessions[session as usize];
+                if let Some(subscription) = find(&mut view.subscriptions, room) {
+                    subscription.attached = Attached::Left;
+                }
+            }
             Observation::Message {
                 session,
-                guild,
+                room,
                 publish,
                 id,
-            } => self.message(session, guild, publish, id),
+            } => self.message(session, room, publish, id),
             Observation::Foreign { session, id } => {
                 let number = self.sessions[session as usize].number;
                 self.violations.add(Kind::Ghost, || Violation {
@@ -230,16 +309,18 @@ impl Checker {
         }
     }
 
-    fn snapshot(&mut self, session: u32, guild: u32, last_message: Option<u64>, published: u32) {
+    fn snapshot(&mut self, session: u32, room: u32, last_message: Option<u64>, published: u32) {
         let view = &mut self.sessions[session as usize];
-        let Some(subscription) = find(&mut view.subscriptions, guild) else {
+        let Some(subscription) = find(&mut view.subscriptions, room) else {
+            let (kind, expected) = misplaced(&view.subscriptions, &self.guild_of, room);
             let number = view.number;
-            self.violations.add(Kind::Stray, || Violation {
-                kind: Kind::Stray,
+            let guild = guild_of(&self.guild_of, room);
+            self.violations.add(kind, || Violation {
+                kind,
                 session: Some(number),
                 guild: Some(guild),
-                expected: "guilds that the user is a member of".to_owned(),
-                seen: "a snapshot of another guild".to_owned(),
+                expected: expected.to_owned(),
+                seen: format!("a snapshot with room {room}"),
             });
             return;
         };
@@ -254,9 +335,10 @@ impl Checker {
         }
     }
 
-    fn message(&mut self, session: u32, guild: u32, publish: u32, id: u64) {
+    fn message(&mut self, session: u32, room: u32, publish: u32, id: u64) {
         let view = &mut self.sessions[session as usize];
         let number = view.number;
+        let guild = guild_of(&self.guild_of, room);
         let violations = &mut self.violations;
         let mut violate = |kind, expected: &dyn Fn() -> String| {
             violations.add(kind, || Violation {
@@ -264,16 +346,16 @@ impl Checker {
                 session: Some(number),
                 guild: Some(guild),
                 expected: expected(),
-                seen: format!("publish {publish} as message {id}"),
+                seen: format!("publish {publish} of room {room} as message {id}"),
             });
         };
-        let Some(subscription) = find(&mut view.subscriptions, guild) else {
-            violate(Kind::Stray, &|| {
-                "guilds that the user is a member of".to_owned()
-            });
+        let elsewhere = newest_elsewhere(&view.subscriptions, &self.guild_of, room);
+        let Some(subscription) = find(&mut view.subscriptions, room) else {
+            let (kind, expected) = misplaced(&view.subscriptions, &self.guild_of, room);
+            violate(kind, &|| expected.to_owned());
             return;
         };
-        let planned = self.planned[guild as usize];
+        let planned = self.planned[room as usize];
         if publish >= planned {
             violate(Kind::Ghost, &|| format!("publishes below {planned}"));
             return;
@@ -283,12 +365,17 @@ impl Checker {
             Attached::Never | Attached::Not => {
                 violate(Kind::Early, &|| "GUILD_CREATE first".to_owned());
             }
+            Attached::Left => {
+                violate(Kind::Leak, &|| {
+                    "nothing of a guild after GUILD_DELETE".to_owned()
+                });
+            }
             Attached::Since(published) => {
                 subscription.cover(id.saturating_sub(1), published);
                 subscription.attached = Attached::Exactly;
             }
         }
-        let ids = &mut self.ids[guild as usize];
+        let ids = &mut self.ids[room as usize];
         if ids.len() <= publish as usize {
             ids.resize(publish as usize + 1, FirstSeen::default());
         }
@@ -304,24 +391,28 @@ impl Checker {
                 format!("message {}, as session {} saw it", first.id, first.session)
             });
         }
+        if view.expects == Expects::Nothing {
+            violate(Kind::Leak, &|| {
+                "no messages: it did not ask for any".to_owned()
+            });
+        }
         if !subscription.seen.insert(publish) {
             violate(Kind::Duplicate, &|| "each publish once".to_owned());
             return;
         }
-        if id <= subscription.last {
-            let last = subscription.last;
-            violate(Kind::Reorder, &|| format!("a message after {last}"));
-        } else {
-            subscription.last = id;
+        let newest = subscription.last.max(elsewhere);
+        if id <= newest {
+            violate(Kind::Reorder, &|| format!("a message after {newest}"));
         }
+        subscription.last = subscription.last.max(id);
         self.delivered += 1;
     }
 }
 
 impl Subscription {
-    fn new(guild: u32) -> Self {
+    fn new(room: u32) -> Self {
         Self {
-            guild,
+            room,
             attached: Attached::Never,
             last: 0,
             seen: SeenSet::default(),
@@ -346,7 +437,7 @@ impl Subscription {
         let is_after = id > self.last;
         match self.attached {
             // That there was no `GUILD_CREATE` is reported by itself.
-            Attached::Never | Attached::Not if is_after => return true,
+            Attached::Never | Attached::Not | Attached::Left if is_after => return true,
             Attached::Since(published) if is_after && publish < published => return true,
             _ => {}
         }
@@ -356,15 +447,48 @@ impl Subscription {
     }
 }
 
-fn find(subscriptions: &mut [Subscription], guild: u32) -> Option<&mut Subscription> {
+fn find(subscriptions: &mut [Subscription], room: u32) -> Option<&mut Subscription> {
     // Ascending and short: one entry in most runs.
     if let [only] = subscriptions {
-        return (only.guild == guild).then_some(only);
+        return (only.room == room).then_some(only);
     }
     let index = subscriptions
-        .binary_search_by_key(&guild, |subscription| subscription.guild)
+        .binary_search_by_key(&room, |subscription| subscription.room)
         .ok()?;
     Some(&mut subscriptions[index])
+}
+
+fn guild_of(guilds: &[u32], room: u32) -> u32 {
+    guilds.get(room as usize).copied().unwrap_or(room)
+}
+
+/// What it is when something comes of a room that the session's user may not see.
+fn misplaced(subscriptions: &[Subscription], guilds: &[u32], room: u32) -> (Kind, &'static str) {
+    let guild = guild_of(guilds, room);
+    let is_member = subscriptions
+        .iter()
+        .any(|subscription| guild_of(guilds, subscription.room) == guild);
+    if is_member {
+        (Kind::Leak, "nothing of a channel that the user may not see")
+    } else {
+        (Kind::Stray, "guilds that the user is a member of")
+    }
+}
+
+/// The newest message that the session knows of the other rooms of the guild.
+fn newest_elsewhere(subscriptions: &[Subscription], guilds: &[u32], room: u32) -> u64 {
+    if guilds.is_empty() || subscriptions.len() < 2 {
+        return 0;
+    }
+    let guild = guild_of(guilds, room);
+    let first = subscriptions.partition_point(|other| guild_of(guilds, other.room) < guild);
+    subscriptions[first..]
+        .iter()
+        .take_while(|other| guild_of(guilds, other.room) == guild)
+        .filter(|other| other.room != room)
+        .map(|other| other.last)
+        .max()
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

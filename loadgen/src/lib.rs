@@ -1,6 +1,6 @@
 //! Load generator and delivery checker for Guildhall.
 //!
-//! The way of a run: [`provision`] makes users and guilds, [`client`] connects one gateway session per user on a few
+//! The way of a run: [`scenario`] says what it is about and [`plan`] what that means message by message, [`provision`] makes users and guilds, [`client`] connects one gateway session per user on a few
 //! threads, [`publish`] posts messages at an open-loop rate, [`check`] judges what each session saw, [`report`] says it.
 //! [`run`] ties them together. [`compare`] sets several servers side by side, with an engine of its own that does less
 //! per message. [`simulate`] needs no server: it is the server's own placement on millions of guilds.
@@ -14,6 +14,7 @@ pub mod client;
 pub mod clock;
 pub mod compare;
 pub mod endpoint;
+pub mod fault;
 pub mod limits;
 pub mod marker;
 pub mod measure;
@@ -22,6 +23,8 @@ pub mod procfs;
 pub mod provision;
 pub mod publish;
 pub mod report;
+pub mod rest;
 pub mod run;
+pub mod scenario;
 pub mod shared;
 pub mod simulate;

@@ -6,11 +6,19 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use guildhall_loadgen::cli::{Cli, Command};
-use guildhall_loadgen::{compare, report, run, simulate};
+use guildhall_loadgen::{check, compare, report, run, simulate};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(args) => run::run(&args).map(|result| report::print(&result, args.json)),
+        Command::Run(args) => run::run(&args).and_then(|result| {
+            if let Some(path) = &args.html {
+                let name = result.scenario.name.clone();
+                report::html::write(path, &[(name, result.clone())])?;
+            }
+            Ok(report::print(&result, args.json))
+        }),
+        Command::Check(args) => check::command::run(&args),
+        Command::Report(args) => report::side::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Compare(args) => compare::run(&args),
         Command::Simulate(args) => simulate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Peer(args) => compare::serve(args).map(|()| ExitCode::SUCCESS),

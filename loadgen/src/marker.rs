@@ -1,6 +1,6 @@
 //! The mark that loadgen puts into each message so that it knows it again without parsing the JSON around it.
 //!
-//! Form: `lg:<run>:<guild index>:<publish number>:<intended send time in µs>;` and padding up to the wanted length.
+//! Form: `lg:<run>:<room>:<publish number>:<intended send time in µs>:<µs from that to the send>;` and padding up to the wanted length.
 //! None of its characters is ever escaped in JSON.
 
 use std::io::Write as _;
@@ -10,12 +10,14 @@ use memchr::memmem;
 /// What a mark says about its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marker {
-    /// The guild's index in the run.
-    pub guild: u32,
-    /// Number of the publish within its guild, from 0.
+    /// The room's index in the run.
+    pub room: u32,
+    /// Number of the publish within its room, from 0.
     pub publish: u32,
     /// When the schedule wanted it sent, in microseconds of [`crate::clock`].
     pub intended: u64,
+    /// How much later than that it was first sent, in microseconds. A latency that leaves this out is the naive one.
+    pub held: u64,
 }
 
 /// Writes and finds the marks of one run.
@@ -25,8 +27,8 @@ pub struct MarkerCodec {
     finder: memmem::Finder<'static>,
 }
 
-/// Longest mark in bytes: both numbers and the time at their widest.
-pub const LONGEST: usize = 3 + 8 + 1 + 10 + 1 + 10 + 1 + 20 + 1;
+/// Longest mark in bytes: both numbers and the times at their widest.
+pub const LONGEST: usize = 3 + 8 + 1 + 10 + 1 + 10 + 1 + 20 + 1 + 20 + 1;
 
 impl MarkerCodec {
     /// The marks of the run with this id.
@@ -41,8 +43,8 @@ impl MarkerCodec {
         let start = out.len();
         write!(
             out,
-            "{}{}:{}:{};",
-            self.prefix, marker.guild, marker.publish, marker.intended
+            "{}{}:{}:{}:{};",
+            self.prefix, marker.room, marker.publish, marker.intended, marker.held
         )
         .expect("invariant: writing to a Vec cannot fail");
         let written = out.len() - start;
@@ -52,13 +54,15 @@ impl MarkerCodec {
     /// The first mark of this run in `text`.
     pub fn find(&self, text: &[u8]) -> Option<Marker> {
         let rest = &text[self.finder.find(text)? + self.prefix.len()..];
-        let (guild, rest) = number(rest, b':')?;
+        let (room, rest) = number(rest, b':')?;
         let (publish, rest) = number(rest, b':')?;
-        let (intended, _) = number(rest, b';')?;
+        let (intended, rest) = number(rest, b':')?;
+        let (held, _) = number(rest, b';')?;
         Some(Marker {
-            guild: u32::try_from(guild).ok()?,
+            room: u32::try_from(room).ok()?,
             publish: u32::try_from(publish).ok()?,
             intended,
+            held,
         })
     }
 }
@@ -92,9 +96,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_found(run: u32, guild: u32, publish: u32, intended: u64, length in 0_usize..300) {
+        fn what_is_written_is_found(run: u32, room: u32, publish: u32, intended: u64, held: u64, length in 0_usize..300) {
             let codec = MarkerCodec::new(run);
-            let marker = Marker { guild, publish, intended };
+            let marker = Marker { room, publish, intended, held };
             let mut text = b"{\"content\":\"".to_vec();
             let before = text.len();
             codec.write(marker, length, &mut text);
@@ -117,9 +121,10 @@ mod tests {
         let codec = MarkerCodec::new(7);
         let mut text = Vec::new();
         let marker = Marker {
-            guild: 1,
+            room: 1,
             publish: 2,
             intended: 3,
+            held: 4,
         };
         codec.write(marker, 0, &mut text);
         for end in 0..text.len() {

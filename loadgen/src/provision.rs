@@ -1,5 +1,7 @@
 //! Users and guilds for a run, through the admin API, and their removal.
 
+pub mod private;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::{Client, RequestBuilder};

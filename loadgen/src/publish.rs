@@ -36,9 +36,9 @@ pub struct Order {
     pub api: Endpoint,
     /// What to post when.
     pub schedule: Schedule,
-    /// Channel of each guild.
+    /// Channel of each room.
     pub channels: Vec<u64>,
-    /// Token of each session's user.
+    /// Token of each user.
     pub tokens: Vec<Box<str>>,
     /// The run's mark.
     pub codec: MarkerCodec,
@@ -72,7 +72,7 @@ pub struct Gauges {
 /// What became of the messages.
 #[derive(Debug)]
 pub struct Ledger {
-    /// By guild and publish number.
+    /// By room and publish number.
     pub outcomes: Vec<Vec<Outcome>>,
     /// How late messages left the scheduler, in microseconds: the generator's fault.
     pub late: Histogram<u64>,
@@ -91,7 +91,7 @@ pub struct Ledger {
 }
 
 /// Figures of the publisher.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counters {
     /// Messages acknowledged.
     pub acked: u64,
@@ -118,11 +118,11 @@ const MAX_ERRORS: usize = 10;
 
 impl Ledger {
     fn new(schedule: &Schedule) -> Self {
-        let outcomes = schedule.per_guild();
+        let outcomes = schedule.per_room();
         Self {
             outcomes: outcomes
-                .into_iter()
-                .map(|count| vec![Outcome::Unsent; count as usize])
+                .iter()
+                .map(|count| vec![Outcome::Unsent; *count as usize])
                 .collect(),
             late: histogram(),
             late_sends: 0,

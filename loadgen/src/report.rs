@@ -1,17 +1,23 @@
 //! What a run came to: as one JSON object, or as a table for people.
 
+pub mod html;
+pub mod side;
 mod table;
+pub mod timeline;
 
 use std::process::ExitCode;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+pub use timeline::{Heat, Mark, Sample, Timeline};
 
 use crate::check::Violation;
 use crate::publish::Counters as PublishCounters;
+use crate::scenario::Scenario;
 
 /// Everything a run found out. Times are in milliseconds unless the name says otherwise.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// Deliveries that came within the measured part, per second of it.
     pub deliveries_per_s: f64,
@@ -33,6 +39,8 @@ pub struct Report {
     pub generator_limited: bool,
     /// Whether the run was ended early by a signal.
     pub interrupted: bool,
+    /// What the run was about.
+    pub scenario: Scenario,
     /// What was asked for.
     pub settings: Settings,
     /// What became of the sessions.
@@ -47,10 +55,14 @@ pub struct Report {
     pub generator: Generator,
     /// What the server used, if its process was named.
     pub server: Option<Server>,
+    /// What happened beside the messages.
+    pub asides: Aside,
+    /// How it went from second to second.
+    pub timeline: Timeline,
 }
 
 /// The settings of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// The run's id, part of each message.
     pub run: String,
@@ -75,7 +87,7 @@ pub struct Settings {
 }
 
 /// What became of the sessions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sessions {
     /// Seconds until all were ready.
     pub connect_s: f64,
@@ -94,7 +106,7 @@ pub struct Sessions {
 }
 
 /// What became of the messages.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Publishes {
     /// Messages of the schedule.
     pub planned: u64,
@@ -112,7 +124,7 @@ pub struct Publishes {
 }
 
 /// What came to the sessions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Deliveries {
     /// Deliveries, warm-up included.
     pub total: u64,
@@ -122,6 +134,9 @@ pub struct Deliveries {
     pub expected: u64,
     /// Intended send time to reception, measured part.
     pub latency: Percentiles,
+    /// Time from when the message was really sent to its reception: a naive measurement. Where it is shorter than
+    /// `latency`, messages waited in the generator because those before them were not answered.
+    pub latency_from_send: Percentiles,
     /// Deliveries for each read that brought something: how well the server bundles.
     pub per_read: f64,
     /// Seconds from the last acknowledgement until nothing was missing, or until it was given up.
@@ -129,16 +144,16 @@ pub struct Deliveries {
 }
 
 /// What the checker found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Checks {
     /// Violations by kind.
-    pub by_kind: Vec<(&'static str, u64)>,
+    pub by_kind: Vec<(String, u64)>,
     /// The first in full.
     pub first: Vec<Violation>,
 }
 
 /// How the generator itself fared, in the measured part.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Generator {
     /// CPU seconds of all its threads.
     pub cpu_s: f64,
@@ -157,7 +172,7 @@ pub struct Generator {
 }
 
 /// One thread of the generator, in the measured part.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Thread {
     /// What it is for.
     pub name: String,
@@ -170,7 +185,7 @@ pub struct Thread {
 }
 
 /// What the server used, in the measured part.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Server {
     /// CPU seconds.
     pub cpu_s: f64,
@@ -188,8 +203,19 @@ pub struct Server {
     pub rss_bytes_per_session: f64,
 }
 
+/// Requests beside the messages: typing, and what churn makes.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Aside {
+    /// Carried out.
+    pub done: u64,
+    /// Refused, or given up.
+    pub failed: u64,
+    /// Left out as too many were under way.
+    pub skipped: u64,
+}
+
 /// Percentiles in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// Median.
     pub p50_ms: f64,

@@ -1,5 +1,7 @@
 //! What the threads of a run tell each other while it runs.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The measured part of a run: what was intended to be sent in it counts. Set once the sessions are connected.
@@ -31,27 +33,36 @@ impl Window {
     }
 }
 
-/// How many messages of each guild may have been sent. Counted before a message is sent.
+/// What snowflakes stand for.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// Channel to room.
+    pub channels: HashMap<u64, u32>,
+    /// Guild to its rooms.
+    pub guilds: HashMap<u64, Range<u32>>,
+}
+
+/// How many messages of each room may have been sent. Counted before a message is sent.
 #[derive(Debug)]
 pub struct Published {
-    guilds: Box<[AtomicU32]>,
+    rooms: Box<[AtomicU32]>,
 }
 
 impl Published {
-    /// Nothing yet, in this many guilds.
-    pub fn none(guilds: u32) -> Self {
+    /// Nothing yet, in this many rooms.
+    pub fn none(rooms: u32) -> Self {
         Self {
-            guilds: (0..guilds).map(|_| AtomicU32::new(0)).collect(),
+            rooms: (0..rooms).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
-    /// From now on message number `publish` of `guild` may be sent; they come in order.
-    pub fn set(&self, guild: u32, publish: u32) {
-        self.guilds[guild as usize].store(publish + 1, Ordering::SeqCst);
+    /// From now on message number `publish` of `room` may be sent; they come in order.
+    pub fn set(&self, room: u32, publish: u32) {
+        self.rooms[room as usize].store(publish + 1, Ordering::SeqCst);
     }
 
-    /// Messages of `guild` that may have been sent: those with a higher number have not.
-    pub fn of(&self, guild: u32) -> u32 {
-        self.guilds[guild as usize].load(Ordering::SeqCst)
+    /// Messages of `room` that may have been sent: those with a higher number have not.
+    pub fn of(&self, room: u32) -> u32 {
+        self.rooms[room as usize].load(Ordering::SeqCst)
     }
 }

@@ -58,7 +58,7 @@ impl Run {
         self.dispatch(session);
         self.observe(session, |session| Observation::Snapshot {
             session,
-            guild: 0,
+            room: 0,
             last_message,
             published,
         });
@@ -68,7 +68,7 @@ impl Run {
         self.dispatch(session);
         self.observe(session, |session| Observation::Message {
             session,
-            guild: 0,
+            room: 0,
             publish,
             id,
         });
@@ -132,7 +132,11 @@ fn finds_a_loss_in_the_middle_and_at_the_end() {
     let violation = only(&verdict, Kind::Loss, 2);
     assert_eq!(violation.session, Some(3));
     assert_eq!(violation.guild, Some(0));
-    assert!(violation.expected.contains("publish 7 as message 1070"));
+    assert!(
+        violation
+            .expected
+            .contains("publish 7 of room 0 as message 1070")
+    );
 }
 
 #[test]
@@ -239,13 +243,13 @@ fn finds_what_a_session_may_not_see() {
     let mut run = Run::ready(2);
     run.observe(0, |session| Observation::Message {
         session,
-        guild: 1,
+        room: 1,
         publish: 0,
         id: 1,
     });
     run.observe(1, |session| Observation::Snapshot {
         session,
-        guild: 1,
+        room: 1,
         last_message: None,
         published: 0,
     });

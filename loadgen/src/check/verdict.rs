@@ -1,6 +1,6 @@
 //! The end of a run: what the publishers know meets what the sessions saw.
 
-use super::{Checker, FirstSeen, Kind, Violation, Violations};
+use super::{Attached, Checker, Expects, FirstSeen, Kind, Violation, Violations, guild_of};
 
 /// What became of a publish, as its sender knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,7 +27,7 @@ pub struct Verdict {
     pub recovered: u64,
 }
 
-/// Judges a run: `outcomes[guild][publish]` against what the `checkers` of all threads observed.
+/// Judges a run: `outcomes[room][publish]` against what the `checkers` of all threads observed.
 pub fn finish(checkers: &[Checker], outcomes: &[Vec<Outcome>]) -> Verdict {
     let mut violations = Violations::default();
     let mut delivered = 0;
@@ -36,17 +36,17 @@ pub fn finish(checkers: &[Checker], outcomes: &[Vec<Outcome>]) -> Verdict {
         delivered += checker.delivered;
     }
     let mut recovered = 0;
-    for (guild, outcomes) in outcomes.iter().enumerate() {
-        let guild = guild as u32;
+    for (room, outcomes) in outcomes.iter().enumerate() {
+        let room = room as u32;
         let mut demands = Vec::with_capacity(outcomes.len());
         for (publish, outcome) in outcomes.iter().enumerate() {
-            let demand = demand(checkers, &mut violations, guild, publish as u32, *outcome);
+            let demand = demand(checkers, &mut violations, room, publish as u32, *outcome);
             let is_seen = matches!(demand, Demand::Seen(_));
             recovered += u64::from(is_seen && *outcome == Outcome::Unknown);
             demands.push(demand);
         }
         for checker in checkers {
-            judge(checker, &mut violations, guild, &demands);
+            judge(checker, &mut violations, room, &demands);
         }
     }
     Verdict {
@@ -56,7 +56,7 @@ pub fn finish(checkers: &[Checker], outcomes: &[Vec<Outcome>]) -> Verdict {
     }
 }
 
-/// What is demanded of all sessions of a guild about one publish.
+/// What is demanded of all sessions of a room about one publish.
 #[derive(Debug, Clone, Copy)]
 enum Demand {
     /// To have seen it under this id.
@@ -70,7 +70,7 @@ enum Demand {
 fn demand(
     checkers: &[Checker],
     violations: &mut Violations,
-    guild: u32,
+    room: u32,
     publish: u32,
     outcome: Outcome,
 ) -> Demand {
@@ -81,7 +81,7 @@ fn demand(
     };
     // Within a thread each session was held to what the first one saw.
     for checker in checkers {
-        let first = checker.ids[guild as usize].get(publish as usize);
+        let first = checker.ids[room as usize].get(publish as usize);
         let Some(&FirstSeen { id, session }) = first.filter(|first| first.id != 0) else {
             continue;
         };
@@ -89,8 +89,8 @@ fn demand(
             Demand::Seen(other) if other != id => violations.add(Kind::Conflict, || Violation {
                 kind: Kind::Conflict,
                 session: Some(session),
-                guild: Some(guild),
-                expected: format!("publish {publish} as message {other}"),
+                guild: Some(guild_of(&checker.guild_of, room)),
+                expected: format!("publish {publish} of room {room} as message {other}"),
                 seen: format!("message {id}"),
             }),
             _ => demand = Demand::Seen(id),
@@ -99,12 +99,13 @@ fn demand(
     demand
 }
 
-/// Holds each session of a guild to what is demanded.
-fn judge(checker: &Checker, violations: &mut Violations, guild: u32, demands: &[Demand]) {
+/// Holds each session of a room to what is demanded.
+fn judge(checker: &Checker, violations: &mut Violations, room: u32, demands: &[Demand]) {
+    let guild = guild_of(&checker.guild_of, room);
     for view in &checker.sessions {
         let found = view
             .subscriptions
-            .binary_search_by_key(&guild, |subscription| subscription.guild);
+            .binary_search_by_key(&room, |subscription| subscription.room);
         let Ok(index) = found else {
             continue;
         };
@@ -121,7 +122,9 @@ fn judge(checker: &Checker, violations: &mut Violations, guild: u32, demands: &[
                 }
             });
         };
-        if !subscription.attached.is_attached() {
+        let must_be_there =
+            view.expects != Expects::WhatItReads && subscription.attached != Attached::Left;
+        if must_be_there && !subscription.attached.is_attached() {
             violate(Kind::Loss, &|| {
                 let seen = "none since the last identify".to_owned();
                 ("GUILD_CREATE".to_owned(), seen)
@@ -131,10 +134,13 @@ fn judge(checker: &Checker, violations: &mut Violations, guild: u32, demands: &[
             let publish = publish as u32;
             let is_seen = subscription.seen.contains(publish);
             match *demand {
+                Demand::Seen(_) if view.expects == Expects::Nothing => {}
+                Demand::Seen(id)
+                    if view.expects == Expects::WhatItReads && id > subscription.last => {}
                 Demand::Seen(id) if !is_seen && !subscription.is_covered(publish, id) => {
                     let last = subscription.last;
                     violate(Kind::Loss, &|| {
-                        let expected = format!("publish {publish} as message {id}");
+                        let expected = format!("publish {publish} of room {room} as message {id}");
                         let seen = if last > id {
                             format!("nothing of it, but message {last} after it")
                         } else {
@@ -146,7 +152,7 @@ fn judge(checker: &Checker, violations: &mut Violations, guild: u32, demands: &[
                 Demand::Unseen if is_seen => {
                     violate(Kind::Ghost, &|| {
                         let expected = "nothing: the publish was not accepted".to_owned();
-                        (expected, format!("publish {publish}"))
+                        (expected, format!("publish {publish} of room {room}"))
                     });
                 }
                 Demand::Seen(_) | Demand::Unseen | Demand::Nothing => {}

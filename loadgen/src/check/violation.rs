@@ -1,12 +1,14 @@
 //! What can go wrong, and the bounded collection of it.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// Violations that are kept in full; the others are counted.
 pub(super) const KEPT: usize = 20;
 
 /// What kind of promise was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A session's sequence number did not rise by one.
@@ -23,6 +25,8 @@ pub enum Kind {
     Conflict,
     /// Something of a guild that the session's user is no member of.
     Stray,
+    /// A message of a guild whose member the user is, but of a channel that it may not see, or after it left.
+    Leak,
     /// A message before its guild's snapshot.
     Early,
     /// The server broke the WebSocket or gateway protocol.
@@ -31,7 +35,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Gap,
         Self::Duplicate,
         Self::Reorder,
@@ -39,6 +43,7 @@ impl Kind {
         Self::Ghost,
         Self::Conflict,
         Self::Stray,
+        Self::Leak,
         Self::Early,
         Self::Protocol,
     ];
@@ -53,6 +58,7 @@ impl Kind {
             Self::Ghost => "ghost",
             Self::Conflict => "conflict",
             Self::Stray => "stray",
+            Self::Leak => "leak",
             Self::Early => "early",
             Self::Protocol => "protocol",
         }
@@ -60,7 +66,7 @@ impl Kind {
 }
 
 /// One broken promise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// What kind.
     pub kind: Kind,
@@ -72,6 +78,19 @@ pub struct Violation {
     pub expected: String,
     /// What was seen.
     pub seen: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())?;
+        if let Some(guild) = self.guild {
+            write!(f, " guild {guild}")?;
+        }
+        if let Some(session) = self.session {
+            write!(f, " session {session}")?;
+        }
+        write!(f, ": expected {}, saw {}", self.expected, self.seen)
+    }
 }
 
 /// Counts of all violations, and the first [`KEPT`] in full.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::SemaphorePermit;
@@ -16,8 +17,10 @@ use super::beats;
 use super::close::{Policy, policy};
 use super::frames::{Frame, FrameParser, Opcode};
 use super::handshake::{self, HandshakeError};
+use super::inflate::Inflater;
 use super::messages::{Incoming, MessageAssembler};
 use super::session::{ProtocolError, Step};
+use super::throttle::Throttle;
 use super::worker::{Stage, Worker};
 use crate::clock;
 use crate::endpoint::Endpoint;
@@ -33,6 +36,9 @@ const BACKOFF: u64 = 250;
 
 /// Longest wait between two failing connections, in milliseconds.
 const MAX_BACKOFF: u64 = 8_000;
+
+/// Bytes that the system may take in for a session that reads slowly.
+const SLOW_BUFFER: usize = 4 << 10;
 
 /// A close code that keeps the session on the server.
 const CLOSE_FOR_RESUME: u16 = 4_000;
@@ -70,7 +76,9 @@ pub(super) async fn keep(worker: Rc<Worker>, index: usize) {
             worker.give_up(index);
             return;
         }
+        let after_storm = worker.slots[index].after_storm.take();
         let wait = match (failures, policy) {
+            _ if after_storm.is_some() => after_storm.map_or(Duration::ZERO, |after| after.wait),
             // As Discord wants it: some time between one and five seconds.
             (0, Policy::Identify) => worker.random_within(1_000, 5_000),
             (0, _) => worker.random_within(0, 500),
@@ -92,19 +100,32 @@ struct Link {
     early: Vec<u8>,
     parser: FrameParser,
     assembler: MessageAssembler,
+    /// There on compressed connections.
+    inflater: Option<Box<Inflater>>,
+    /// There on slow ones.
+    throttle: Option<Throttle>,
 }
 
 impl Link {
     async fn open(worker: &Worker, index: usize) -> Result<Self, HandshakeError> {
         let endpoint = worker.endpoint_of(index);
         let nonce = worker.random.borrow_mut().u128(..).to_be_bytes();
-        let connecting = handshake::connect(endpoint.as_ref(), nonce);
+        let client = worker.client(index);
+        let connecting = handshake::connect(endpoint.as_ref(), nonce, client.is_compressed);
         let (stream, early) = timeout(HANDSHAKE, connecting)
             .await
             .map_err(|_elapsed| HandshakeError::Timeout)??;
+        let throttle = client.bytes_per_second.map(Throttle::new);
+        if throttle.is_some() {
+            // So that the server notices soon.
+            sockopt::set_socket_recv_buffer_size(&stream, SLOW_BUFFER)
+                .map_err(std::io::Error::from)?;
+        }
         let (reader, writer) = stream.into_split();
         worker.opened(index, writer);
         Ok(Self {
+            throttle,
+            inflater: client.is_compressed.then(Box::default),
             reader,
             early,
             parser: FrameParser::default(),
@@ -134,7 +155,13 @@ impl Link {
     fn poll(&mut self, worker: &Worker, index: usize, context: &mut Context<'_>) -> Poll<Policy> {
         let mut scratch = worker.scratch.borrow_mut();
         loop {
-            let mut buffer = ReadBuf::new(&mut scratch);
+            let mut most = scratch.len();
+            if let Some(throttle) = &mut self.throttle
+                && worker.slots[index].stage.get() == Stage::Settled
+            {
+                most = ready!(throttle.poll(context)).min(most);
+            }
+            let mut buffer = ReadBuf::new(&mut scratch[..most]);
             let read = ready!(Pin::new(&mut self.reader).poll_read(context, &mut buffer));
             if read.is_err() || buffer.filled().is_empty() {
                 return Poll::Ready(policy(None));
@@ -148,9 +175,14 @@ impl Link {
     fn feed(&mut self, worker: &Worker, index: usize, bytes: &[u8]) -> ControlFlow<Policy> {
         let now = clock::now();
         let Self {
-            parser, assembler, ..
+            parser,
+            assembler,
+            inflater,
+            ..
         } = self;
-        let fed = parser.feed(bytes, |frame| accept(worker, index, assembler, frame, now));
+        let fed = parser.feed(bytes, |frame| {
+            accept(worker, index, (assembler, inflater), frame, now)
+        });
         worker.show_progress();
         fed.unwrap_or_else(|error| {
             worker.protocol_error(index, error.to_string());
@@ -162,11 +194,21 @@ impl Link {
 fn accept(
     worker: &Worker,
     index: usize,
-    assembler: &mut MessageAssembler,
+    (assembler, inflater): (&mut MessageAssembler, &mut Option<Box<Inflater>>),
     frame: Frame<'_>,
     now: u64,
 ) -> ControlFlow<Policy> {
-    let handled = assembler.accept(frame, |incoming| handle(worker, index, incoming, now));
+    let handled = assembler.accept(frame, |incoming| match (incoming, inflater) {
+        (Incoming::Binary(bytes), Some(inflater)) => match inflater.feed(bytes) {
+            Ok(Some(payload)) => handle(worker, index, Incoming::Text(&payload), now),
+            Ok(None) => ControlFlow::Continue(()),
+            Err(error) => {
+                worker.protocol_error(index, error.to_string());
+                leave(worker, index, Policy::Identify)
+            }
+        },
+        (incoming, _) => handle(worker, index, incoming, now),
+    });
     match handled {
         Ok(flow) => flow.unwrap_or(ControlFlow::Continue(())),
         Err(error) => {
@@ -210,8 +252,9 @@ fn handle(worker: &Worker, index: usize, incoming: Incoming<'_>, now: u64) -> Co
     match step {
         Ok(Step::Continue) => {}
         Ok(Step::Open) => {
-            let token = &worker.fleet.tokens[slot.number as usize];
-            let opening = slot.session.borrow_mut().opening(token);
+            let client = worker.client(index);
+            let token = &worker.fleet.tokens[client.user as usize];
+            let opening = slot.session.borrow_mut().opening(token, &client);
             worker.send(index, Opcode::Text, opening.as_bytes());
             beats::start(worker, index);
         }

@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use super::frames::Opcode;
 use super::{handshake, outgoing};
 use crate::endpoint::Endpoint;
+use crate::plan::Client;
 
 /// Bytes that the system may take in for a socket that nobody reads, so that the server notices soon.
 const RECEIVE_BUFFER: usize = 4 << 10;
@@ -25,10 +26,11 @@ impl Deaf {
     ) -> anyhow::Result<Self> {
         let mut sockets = Vec::new();
         for (token, _) in tokens.iter().cycle().zip(0..count) {
-            let (socket, _) = handshake::connect(gateway, fastrand::u128(..).to_be_bytes()).await?;
+            let (socket, _) =
+                handshake::connect(gateway, fastrand::u128(..).to_be_bytes(), false).await?;
             sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
             let mut identify = Vec::new();
-            let payload = outgoing::identify(token);
+            let payload = outgoing::identify(token, &Client::of(0));
             let mask = fastrand::u32(..).to_be_bytes();
             outgoing::frame(Opcode::Text, payload.as_bytes(), mask, &mut identify);
             // It fits the empty buffer of a fresh socket.

@@ -34,10 +34,11 @@ pub enum HandshakeError {
     Timeout,
 }
 
-/// Connects and upgrades. Gives the socket and what came after the response head.
+/// Connects and upgrades, with `zlib-stream` if compressed. Gives the socket and what came after the response head.
 pub async fn connect(
     endpoint: &Endpoint,
     nonce: [u8; 16],
+    is_compressed: bool,
 ) -> Result<(TcpStream, Vec<u8>), HandshakeError> {
     let mut stream = TcpStream::connect(endpoint.address).await?;
     stream.set_nodelay(true)?;
@@ -47,7 +48,13 @@ pub async fn connect(
     } else {
         &endpoint.path
     };
-    let request = request(&format!("{path}?v=10&encoding=json"), &endpoint.host, &key);
+    let compression = if is_compressed {
+        "&compress=zlib-stream"
+    } else {
+        ""
+    };
+    let target = format!("{path}?v=10&encoding=json{compression}");
+    let request = request(&target, &endpoint.host, &key);
     stream.write_all(request.as_bytes()).await?;
     let mut received = Vec::with_capacity(1_024);
     loop {

@@ -3,9 +3,7 @@
 use serde_json::json;
 
 use super::frames::Opcode;
-
-/// GUILDS, `GUILD_MESSAGES` and `MESSAGE_CONTENT`.
-pub const INTENTS: u32 = 1 << 0 | 1 << 9 | 1 << 15;
+use crate::plan::Client;
 
 /// Appends one masked frame to `out`.
 pub fn frame(opcode: Opcode, payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
@@ -34,15 +32,24 @@ pub fn frame(opcode: Opcode, payload: &[u8], mask: [u8; 4], out: &mut Vec<u8>) {
     out.extend(masked.map(|(byte, mask)| byte ^ mask));
 }
 
-/// Op 2 for a user's token.
-pub fn identify(token: &str) -> String {
-    json!({"op": 2, "d": {
+/// Op 2 for a user's token, as this kind of client says it.
+pub fn identify(token: &str, client: &Client) -> String {
+    let mut payload = json!({"op": 2, "d": {
         "token": token,
-        "intents": INTENTS,
+        "intents": client.intents,
         "large_threshold": 50,
         "properties": {"os": "linux", "browser": "loadgen", "device": "loadgen"},
-    }})
-    .to_string()
+    }});
+    if let Some((shard, shards)) = client.shard {
+        payload["d"]["shard"] = json!([shard, shards]);
+    }
+    payload.to_string()
+}
+
+/// Op 3: what others see of the user.
+pub fn presence(status: &str) -> String {
+    json!({"op": 3, "d": {"since": null, "activities": [], "status": status, "afk": false}})
+        .to_string()
 }
 
 /// Op 6: go on with a session after sequence number `seq`.
@@ -91,9 +98,17 @@ mod tests {
 
     #[test]
     fn payloads_are_json_of_the_right_shape() {
-        let value: serde_json::Value = serde_json::from_str(&identify("a\"b")).unwrap();
+        let value: serde_json::Value =
+            serde_json::from_str(&identify("a\"b", &Client::of(0))).unwrap();
         assert_eq!(value["d"]["token"], "a\"b");
         assert_eq!(value["d"]["intents"], 33_281);
+        assert!(value["d"].get("shard").is_none());
+        let shard = Client {
+            shard: Some((1, 2)),
+            ..Client::of(0)
+        };
+        let value: serde_json::Value = serde_json::from_str(&identify("a", &shard)).unwrap();
+        assert_eq!(value["d"]["shard"], json!([1, 2]));
         let value: serde_json::Value = serde_json::from_str(&heartbeat(0)).unwrap();
         assert!(value["d"].is_null());
         let value: serde_json::Value = serde_json::from_str(&heartbeat(12)).unwrap();

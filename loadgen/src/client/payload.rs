@@ -69,20 +69,21 @@ pub struct GuildCreate {
     pub channels: Vec<Channel>,
 }
 
-impl GuildCreate {
-    /// The newest message that the snapshot knows.
-    pub fn last_message(&self) -> Option<u64> {
-        let last = self
-            .channels
-            .iter()
-            .filter_map(|channel| channel.last_message_id);
-        last.max().map(|id| id.0)
-    }
+/// Data of `GUILD_DELETE`.
+#[derive(Debug, Deserialize)]
+pub struct GuildDelete {
+    /// The guild.
+    pub id: Snowflake,
+    /// It is only out of reach; otherwise the user is no member any more.
+    #[serde(default)]
+    pub unavailable: bool,
 }
 
 /// A channel in `GUILD_CREATE`.
 #[derive(Debug, Deserialize)]
 pub struct Channel {
+    /// The channel.
+    pub id: Snowflake,
     /// Its newest message.
     #[serde(default)]
     pub last_message_id: Option<Snowflake>,
@@ -103,11 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_snapshot_ends_at_its_newest_message() {
+    fn a_snapshot_has_the_newest_message_of_each_channel() {
         let text = r#"{"id":"5","channels":[{"id":"1"},{"id":"2","last_message_id":"70"},
             {"id":"3","last_message_id":"9"},{"id":"4","last_message_id":null}],"members":[]}"#;
         let guild: GuildCreate = serde_json::from_str(text).unwrap();
-        assert_eq!(guild.last_message(), Some(70));
+        let last = guild.channels.iter().map(|channel| channel.last_message_id);
+        let last: Vec<Option<u64>> = last.map(|id| id.map(|id| id.0)).collect();
+        assert_eq!(last, [None, Some(70), Some(9), None]);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use super::close::Policy;
 use super::outgoing;
-use super::payload::{Envelope, GuildCreate, Hello, Message, Ready};
+use super::payload::{Envelope, GuildCreate, GuildDelete, Hello, Message, Ready};
 use super::scan::scan;
 use super::tally::Tally;
+use crate::plan::Client;
 
 /// Where a session stands. A connection that ends leads back to `Closed` from everywhere.
 ///
@@ -136,14 +137,14 @@ impl Session {
     }
 
     /// The first payload after HELLO.
-    pub fn opening(&mut self, token: &str) -> String {
+    pub fn opening(&mut self, token: &str, client: &Client) -> String {
         if let Some(point) = &self.resume {
             self.state = State::Resuming;
             outgoing::resume(token, &point.session_id, self.seq)
         } else {
             self.state = State::Identifying;
             self.awaited = self.guilds;
-            outgoing::identify(token)
+            outgoing::identify(token, client)
         }
     }
 
@@ -180,7 +181,10 @@ impl Session {
                     tally.message(self.index, id, text, now);
                     return Ok(Step::Continue);
                 }
-                (b"MESSAGE_CREATE" | b"READY" | b"RESUMED" | b"GUILD_CREATE", _) => {}
+                (
+                    b"MESSAGE_CREATE" | b"READY" | b"RESUMED" | b"GUILD_CREATE" | b"GUILD_DELETE",
+                    _,
+                ) => {}
                 _ => {
                     self.sequence(s, tally);
                     return Ok(Step::Continue);
@@ -284,9 +288,17 @@ impl Session {
                 if guild.unavailable {
                     return Ok(Step::Continue);
                 }
-                tally.snapshot(self.index, guild.id.0, guild.last_message());
+                tally.snapshot(self.index, &guild);
                 self.awaited = self.awaited.saturating_sub(1);
                 Ok(self.settled_if_complete())
+            }
+            "GUILD_DELETE" => {
+                let guild: GuildDelete =
+                    serde_json::from_str(data).map_err(json("GUILD_DELETE"))?;
+                if !guild.unavailable {
+                    tally.left(self.index, guild.id.0);
+                }
+                Ok(Step::Continue)
             }
             "MESSAGE_CREATE" => {
                 let message: Message<'_> =

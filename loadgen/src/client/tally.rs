@@ -1,13 +1,14 @@
 //! What one worker's sessions observed: the checker, the latencies, and what happened to connections.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 
+use super::payload::GuildCreate;
+use crate::check::history::Log;
 use crate::check::{Checker, Observation};
 use crate::marker::MarkerCodec;
-use crate::shared::{Published, Window};
+use crate::shared::{Places, Published, Window};
 
 /// Longest latency that is told apart, in microseconds; longer ones count as this.
 pub const LONGEST: u64 = 600_000_000;
@@ -59,37 +60,98 @@ pub struct Tally {
     pub checker: Checker,
     /// Intended send time to reception, in microseconds, of the messages of the measured part.
     pub latency: Histogram<u64>,
+    /// The same from the time at which the message was really sent: what a naive measurement would show.
+    pub naive: Histogram<u64>,
+    /// Latencies since [`Tally::show`] was last called.
+    lately: Histogram<u64>,
     /// What happened to connections.
     pub counters: Counters,
+    /// Keeps the observations, if they are wanted.
+    pub log: Option<Log>,
     codec: MarkerCodec,
-    guilds: Arc<HashMap<u64, u32>>,
+    places: Arc<Places>,
     window: Arc<Window>,
     published: Arc<Published>,
+    /// Deliveries of each room since the start.
+    per_room: Vec<u32>,
+}
+
+/// What all workers together show of the last moments; taken by whoever looks.
+#[derive(Debug)]
+pub struct Lately {
+    /// Intended send time to reception, in microseconds.
+    pub latency: Histogram<u64>,
+    /// Deliveries of each room since the start.
+    pub per_room: Vec<u32>,
+}
+
+impl Lately {
+    /// Nothing yet, of this many rooms.
+    pub fn new(rooms: usize) -> Self {
+        Self {
+            latency: coarse(),
+            per_room: vec![0; rooms],
+        }
+    }
+}
+
+/// A histogram of microseconds with two significant digits: small, as it is emptied all the time.
+fn coarse() -> Histogram<u64> {
+    Histogram::new_with_max(LONGEST, 2).expect("invariant: the bounds are valid")
 }
 
 impl Tally {
-    /// A tally of nothing yet. `guilds` maps snowflakes to indices.
+    /// A tally of nothing yet.
     pub fn new(
         checker: Checker,
         codec: MarkerCodec,
-        guilds: Arc<HashMap<u64, u32>>,
+        places: Arc<Places>,
         window: Arc<Window>,
         published: Arc<Published>,
     ) -> Self {
         Self {
             checker,
             latency: histogram(),
+            naive: histogram(),
+            lately: coarse(),
             counters: Counters::default(),
+            log: None,
             codec,
-            guilds,
+            per_room: vec![0; places.channels.len()],
+            places,
             window,
             published,
         }
     }
 
+    /// Adds what happened since the last time to what is shown.
+    pub(super) fn show(&mut self, shown: &mut Lately, before: &mut Vec<u32>) {
+        if self.lately.is_empty() {
+            return;
+        }
+        shown
+            .latency
+            .add(&self.lately)
+            .expect("invariant: both have the same bounds");
+        self.lately.reset();
+        before.resize(self.per_room.len(), 0);
+        let rooms = shown.per_room.iter_mut().zip(&self.per_room);
+        for ((shown, now), before) in rooms.zip(before) {
+            *shown += now - *before;
+            *before = *now;
+        }
+    }
+
+    fn observe(&mut self, observation: Observation) {
+        if let Some(log) = &mut self.log {
+            log.observe(observation);
+        }
+        self.checker.observe(observation);
+    }
+
     pub(super) fn identified(&mut self, session: u32) {
         self.counters.identified += 1;
-        self.checker.observe(Observation::Identified { session });
+        self.observe(Observation::Identified { session });
     }
 
     pub(super) fn resumed(&mut self) {
@@ -97,37 +159,57 @@ impl Tally {
     }
 
     pub(super) fn sequence(&mut self, session: u32, s: u64) {
-        self.checker.observe(Observation::Sequence { session, s });
+        self.observe(Observation::Sequence { session, s });
     }
 
-    pub(super) fn snapshot(&mut self, session: u32, guild: u64, last_message: Option<u64>) {
-        // Guilds that are not of this run are none of its business.
-        if let Some(guild) = self.guilds.get(&guild).copied() {
-            self.checker.observe(Observation::Snapshot {
-                session,
-                guild,
-                last_message,
-                published: self.published.of(guild),
-            });
+    pub(super) fn snapshot(&mut self, session: u32, guild: &GuildCreate) {
+        for channel in &guild.channels {
+            // Channels that are not of this run are none of its business.
+            if let Some(room) = self.places.channels.get(&channel.id.0).copied() {
+                self.observe(Observation::Snapshot {
+                    session,
+                    room,
+                    last_message: channel.last_message_id.map(|id| id.0),
+                    published: self.published.of(room),
+                });
+            }
+        }
+    }
+
+    pub(super) fn left(&mut self, session: u32, guild: u64) {
+        let rooms = self.places.guilds.get(&guild).cloned();
+        for room in rooms.unwrap_or_default() {
+            self.observe(Observation::Left { session, room });
         }
     }
 
     /// A message with this id whose mark is somewhere in `text`.
     pub(super) fn message(&mut self, session: u32, id: u64, text: &[u8], now: u64) {
         let Some(marker) = self.codec.find(text) else {
-            self.checker.observe(Observation::Foreign { session, id });
+            self.observe(Observation::Foreign { session, id });
             return;
         };
+        if marker.room as usize >= self.per_room.len() {
+            self.observe(Observation::Foreign { session, id });
+            return;
+        }
         let before = self.checker.delivered();
-        self.checker.observe(Observation::Message {
+        self.observe(Observation::Message {
             session,
-            guild: marker.guild,
+            room: marker.room,
             publish: marker.publish,
             id,
         });
-        if self.checker.delivered() != before && self.window.contains(marker.intended) {
-            self.latency
-                .saturating_record(now.saturating_sub(marker.intended));
+        if self.checker.delivered() == before {
+            return;
+        }
+        self.per_room[marker.room as usize] += 1;
+        let latency = now.saturating_sub(marker.intended);
+        self.lately.saturating_record(latency);
+        if self.window.contains(marker.intended) {
+            self.latency.saturating_record(latency);
+            self.naive
+                .saturating_record(latency.saturating_sub(marker.held));
         }
     }
 }

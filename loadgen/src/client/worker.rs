@@ -10,21 +10,25 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use rustix::net::Shutdown;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::LocalSet;
 
 use super::beats::{self, Beats};
 use super::close::Policy;
 use super::connection::{self, Target};
-use super::fleet::{Finished, Fleet, Gauges};
+use super::fleet::{Finished, Fleet, Gauges, Orders};
 use super::frames::Opcode;
 use super::handshake::HandshakeError;
+use super::noise;
 use super::outgoing;
 use super::session::Session;
+use super::storm;
 use super::tally::{Tally, histogram};
-use crate::check::Checker;
+use crate::check::history::Log;
+use crate::check::{Checker, Expects};
 use crate::clock::{self, Alarm};
 use crate::endpoint::Endpoint;
+use crate::plan::Client;
 
 /// Bytes of a worker's read buffer. Larger than what a session gets between two reads under load.
 const SCRATCH: usize = 64 << 10;
@@ -40,7 +44,7 @@ pub(super) fn run(
     fleet: Arc<Fleet>,
     number: u32,
     gauges: Arc<Gauges>,
-    stop: watch::Receiver<bool>,
+    orders: Orders,
 ) -> io::Result<Finished> {
     let thread = rustix::thread::gettid().as_raw_nonzero().get();
     gauges
@@ -51,11 +55,15 @@ pub(super) fn run(
         .build()?;
     let worker = Rc::new(Worker::new(fleet, number, gauges));
     let tasks = LocalSet::new();
-    tasks.block_on(&runtime, Rc::clone(&worker).serve(stop))?;
+    tasks.block_on(&runtime, Rc::clone(&worker).serve(orders))?;
     drop(tasks);
     let worker = Rc::into_inner(worker).expect("invariant: the tasks are gone");
+    let mut tally = worker.tally.into_inner();
+    if let Some(log) = tally.log.take() {
+        log.close()?;
+    }
     Ok(Finished {
-        tally: worker.tally.into_inner(),
+        tally,
         lag: worker.lag.into_inner(),
     })
 }
@@ -82,6 +90,16 @@ pub(super) struct Slot {
     /// Counts connections, so that a heartbeat meant for an old one is known.
     pub(super) generation: Cell<u32>,
     pub(super) stage: Cell<Stage>,
+    /// What a storm wants of the slot's next connection.
+    pub(super) after_storm: Cell<Option<AfterStorm>>,
+}
+
+/// How a slot goes on after a storm.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AfterStorm {
+    /// It connects after this time.
+    pub(super) wait: Duration,
+    pub(super) resumes: bool,
 }
 
 /// The state that all tasks of one worker share.
@@ -104,26 +122,42 @@ pub(super) struct Worker {
 
 impl Worker {
     fn new(fleet: Arc<Fleet>, number: u32, gauges: Arc<Gauges>) -> Self {
-        let sessions: Vec<(u32, Vec<u32>)> = fleet
-            .plan
+        let plan = &fleet.plan;
+        let sessions: Vec<(u32, Vec<u32>)> = plan
             .sessions_of(number, fleet.workers)
-            .map(|session| (session, fleet.plan.guilds_of(session)))
+            .map(|session| (session, plan.rooms_of(session, &fleet.guild_ids)))
             .collect();
-        let slot = |(index, (number, guilds)): (usize, &(u32, Vec<u32>))| Slot {
+        let guilds = |session| plan.guilds_of(session, &fleet.guild_ids).len() as u32;
+        let slot = |(index, (number, _)): (usize, &(u32, Vec<u32>))| Slot {
             number: *number,
-            session: RefCell::new(Session::new(index as u32, guilds.len() as u32)),
+            session: RefCell::new(Session::new(index as u32, guilds(*number))),
             writer: RefCell::new(None),
             generation: Cell::new(0),
             stage: Cell::new(Stage::New),
+            after_storm: Cell::new(None),
         };
-        let slots = sessions.iter().enumerate().map(slot).collect();
-        let tally = Tally::new(
-            Checker::new(sessions, fleet.planned.clone()),
+        let slots: Vec<Slot> = sessions.iter().enumerate().map(slot).collect();
+        let log = fleet
+            .recorder
+            .clone()
+            .map(|recorder| Log::new(recorder, number));
+        let kinds = sessions
+            .iter()
+            .map(|(session, _)| Expects::of(&plan.sessions[*session as usize]));
+        let expects: Vec<Expects> = kinds.collect();
+        let mut checker =
+            Checker::new(sessions, fleet.planned.clone()).in_guilds(Arc::clone(&fleet.guild_of));
+        for (session, expected) in (0..).zip(expects) {
+            checker.expect(session, expected);
+        }
+        let mut tally = Tally::new(
+            checker,
             fleet.codec.clone(),
-            Arc::clone(&fleet.guilds),
+            Arc::clone(&fleet.places),
             Arc::clone(&fleet.window),
             Arc::clone(&fleet.published),
         );
+        tally.log = log;
         let permits = (fleet.connecting / fleet.workers).max(1);
         let seed = fleet.seed.wrapping_add(u64::from(number));
         Self {
@@ -142,15 +176,18 @@ impl Worker {
         }
     }
 
-    async fn serve(self: Rc<Self>, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+    async fn serve(self: Rc<Self>, mut orders: Orders) -> io::Result<()> {
+        let presence = self.fleet.presence / f64::from(self.fleet.workers);
         for index in 0..self.slots.len() {
             tokio::task::spawn_local(connection::keep(Rc::clone(&self), index));
         }
         tokio::select! {
             result = beats::run(&self) => result?,
             result = self.probe() => result?,
+            result = noise::run(&self, presence) => result?,
+            () = storm::run(&self, orders.storms) => {}
             // The other end gone means the same as being told.
-            _ = stop.wait_for(|stop| *stop) => {}
+            _ = orders.stop.wait_for(|stop| *stop) => {}
         }
         self.stopping.set(true);
         for index in 0..self.slots.len() {
@@ -164,6 +201,11 @@ impl Worker {
         })
         .await;
         Ok(())
+    }
+
+    /// What slot `index` is like.
+    pub(super) fn client(&self, index: usize) -> Client {
+        self.fleet.plan.sessions[self.slots[index].number as usize]
     }
 
     /// Whether the run is over.
@@ -184,6 +226,12 @@ impl Worker {
     pub(super) fn ended(&self, index: usize, policy: Policy) {
         let slot = &self.slots[index];
         slot.writer.borrow_mut().take();
+        let forgets = slot.after_storm.get().is_some_and(|after| !after.resumes);
+        let policy = if forgets && policy == Policy::Resume {
+            Policy::Identify
+        } else {
+            policy
+        };
         slot.session.borrow_mut().disconnected(policy);
         if slot.stage.get() == Stage::Settled {
             slot.stage.set(Stage::Detached);
@@ -280,10 +328,24 @@ impl Worker {
         let _ = rustix::net::shutdown(writer.as_ref(), Shutdown::Both);
     }
 
-    /// Measures how late this worker's loop runs.
+    /// Breaks the connection of slot `index`, as an outage of the network would.
+    pub(super) fn drop_connection(&self, index: usize, wait: Duration, resumes: bool) {
+        let slot = &self.slots[index];
+        if let Some(writer) = slot.writer.borrow().as_ref() {
+            slot.after_storm.set(Some(AfterStorm { wait, resumes }));
+            // Not connected any more: just what is wanted.
+            let _ = rustix::net::shutdown(writer.as_ref(), Shutdown::Both);
+        }
+    }
+
+    /// Measures how late this worker's loop runs, and shows what came.
     async fn probe(&self) -> io::Result<()> {
         let alarm = Alarm::new()?;
+        let mut shown = Vec::new();
         loop {
+            if let Ok(mut lately) = self.gauges.lately.try_lock() {
+                self.tally.borrow_mut().show(&mut lately, &mut shown);
+            }
             let due = clock::now() + PROBE_TICK;
             alarm.until(due).await?;
             let now = clock::now();

@@ -137,9 +137,10 @@ mod tests {
     fn text(tally: &Tally, publish: u32, intended: u64) -> Vec<u8> {
         let mut text = Vec::new();
         let marker = Marker {
-            guild: 0,
+            room: 0,
             publish,
             intended,
+            held: 0,
         };
         tally.codec().write(marker, 0, &mut text);
         text

@@ -20,14 +20,16 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Longest wait that a 429 is believed.
 const MAX_RETRY_AFTER: f64 = 3_600.0;
 
-/// The whole request for a message, appended to `out`. The same for each repetition, nonce included.
-pub(super) fn compose(order: &Order, planned: Planned, out: &mut Vec<u8>) {
+/// The whole request for a message, appended to `out`. The same for each repetition, nonce included. It is sent `held`
+/// microseconds after its intended time.
+pub(super) fn compose(order: &Order, planned: Planned, held: u64, out: &mut Vec<u8>) {
     let mut body = Vec::with_capacity(order.payload + 96);
     body.extend_from_slice(b"{\"content\":\"");
     let marker = Marker {
-        guild: planned.guild,
+        room: planned.room,
         publish: planned.publish,
         intended: planned.intended,
+        held,
     };
     order.codec.write(marker, order.payload, &mut body);
     let written = write!(
@@ -41,7 +43,7 @@ pub(super) fn compose(order: &Order, planned: Planned, out: &mut Vec<u8>) {
             "POST {}/channels/{}/messages HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             order.api.path,
-            order.channels[planned.guild as usize],
+            order.channels[planned.room as usize],
             order.api.host,
             order.tokens[planned.sender as usize],
             body.len()

@@ -81,7 +81,7 @@ pub(super) async fn run(order: Order, gauges: Arc<Gauges>) -> io::Result<Ledger>
 impl Shared {
     /// The time of a message has come.
     fn due(&self, planned: Planned) {
-        self.order.published.set(planned.guild, planned.publish);
+        self.order.published.set(planned.room, planned.publish);
         let late = clock::now().saturating_sub(planned.intended);
         let mut ledger = self.ledger.borrow_mut();
         if self.order.window.contains(planned.intended) {
@@ -130,7 +130,7 @@ impl Shared {
 
     fn settle(&self, planned: Planned, outcome: Outcome) {
         let mut ledger = self.ledger.borrow_mut();
-        ledger.outcomes[planned.guild as usize][planned.publish as usize] = outcome;
+        ledger.outcomes[planned.room as usize][planned.publish as usize] = outcome;
         match outcome {
             Outcome::Acked(_) => {
                 ledger.counters.acked += 1;
@@ -158,7 +158,7 @@ async fn send(shared: Rc<Shared>) {
             shared.ledger.borrow_mut().waited.saturating_record(waited);
         }
         request.clear();
-        compose(&shared.order, planned, &mut request);
+        compose(&shared.order, planned, waited, &mut request);
         let outcome = deliver(&shared, planned, &mut connection, &request).await;
         shared.settle(planned, outcome);
     }

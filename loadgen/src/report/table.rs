@@ -17,14 +17,14 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         sessions,
         publishes,
         deliveries,
-        generator,
         ..
     } = report;
     writeln!(
         out,
-        "run {} (seed {}): {} sessions, {} guilds, {} msg/s of {} bytes, {} s after {} s of warm-up",
+        "run {} (seed {}), {}: {} sessions, {} guilds, {} msg/s of {} bytes, {} s after {} s of warm-up",
         settings.run,
         settings.seed,
+        report.scenario.name,
         settings.sessions,
         settings.guilds,
         settings.rate,
@@ -69,7 +69,38 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
         "intended send to reception",
         deliveries.latency,
     )?;
+    latencies(
+        out,
+        "",
+        "from the real send: what a naive measurement shows",
+        deliveries.latency_from_send,
+    )?;
     latencies(out, "", "intended send to acknowledgement", publishes.ack)?;
+    let asides = &report.asides;
+    if asides.done + asides.failed + asides.skipped > 0 {
+        writeln!(
+            out,
+            "beside      {} other requests done, {} failed, {} left out",
+            asides.done, asides.failed, asides.skipped
+        )?;
+    }
+    for mark in &report.timeline.marks {
+        write!(
+            out,
+            "mark        {:.1} to {:.1} s: {}",
+            mark.from_s, mark.to_s, mark.label
+        )?;
+        match &mark.error {
+            Some(error) => writeln!(out, ", which failed: {error}")?,
+            None => writeln!(out)?,
+        }
+    }
+    costs(out, report)
+}
+
+/// What server and generator used.
+fn costs(out: &mut String, report: &Report) -> std::fmt::Result {
+    let generator = &report.generator;
     if let Some(server) = &report.server {
         writeln!(
             out,
@@ -152,18 +183,7 @@ fn write_findings(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(out)?;
     for violation in &report.checks.first {
-        let subject = |name, number: Option<u32>| {
-            number.map_or(String::new(), |number| format!(" {name} {number}"))
-        };
-        writeln!(
-            out,
-            "  {}{}{}: expected {}, saw {}",
-            violation.kind.name(),
-            subject("guild", violation.guild),
-            subject("session", violation.session),
-            violation.expected,
-            violation.seen,
-        )?;
+        writeln!(out, "  {violation}")?;
     }
     Ok(())
 }

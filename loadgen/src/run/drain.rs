@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::Run;
 use super::fleet::Workers;
+use super::progress::Progress;
 use crate::check::Outcome;
 use crate::clock::{self, SECOND};
+use crate::plan::Plan;
 use crate::publish::Ledger;
-
-/// How often it is looked at.
-const TICK: Duration = Duration::from_millis(5);
 
 /// After this time in microseconds without any delivery nothing more is expected of connected sessions.
 const QUIET: u64 = 3 * SECOND;
@@ -31,12 +31,14 @@ pub(super) struct Drained {
 pub(super) async fn drain(
     workers: &Workers,
     ledger: &Ledger,
-    members: &[Vec<u32>],
+    run: &Run<'_>,
     seconds: f64,
+    progress: &mut Progress<'_>,
 ) -> Drained {
-    let expected = expected(&ledger.outcomes, members);
-    // Deliveries of messages without an answer cannot be told from the others by counting.
-    let exact = ledger.counters.unknown == 0;
+    let expected = expected(&ledger.outcomes, &run.plan);
+    // Deliveries of messages without an answer cannot be told from the others by counting, and neither can those that
+    // members missed while they were away.
+    let exact = ledger.counters.unknown == 0 && !run.plan.has_absences();
     let began = clock::now();
     let deadline = began + (seconds * SECOND as f64) as u64;
     let (mut delivered, mut last) = (workers.delivered(), began);
@@ -51,7 +53,7 @@ pub(super) async fn drain(
         if is_complete || is_quiet || now > deadline {
             break;
         }
-        sleep(TICK).await;
+        progress.tick().await;
     }
     sleep(AFTERWARDS).await;
     Drained {
@@ -60,14 +62,23 @@ pub(super) async fn drain(
     }
 }
 
-fn expected(outcomes: &[Vec<Outcome>], members: &[Vec<u32>]) -> u64 {
-    let guilds = outcomes.iter().zip(members);
-    guilds
-        .map(|(outcomes, members)| {
+/// Sessions without messages get none; those that read slowly are expected to get all of them, if not in time.
+fn expected(outcomes: &[Vec<Outcome>], plan: &Plan) -> u64 {
+    let gets: Vec<bool> = {
+        let mut gets = vec![false; plan.users as usize];
+        for client in &plan.sessions {
+            gets[client.user as usize] |= client.gets_messages();
+        }
+        gets
+    };
+    let rooms = outcomes.iter().zip(&plan.rooms);
+    rooms
+        .map(|(outcomes, room)| {
+            let receivers = room.seen_by.iter().filter(|user| gets[**user as usize]);
             let acked = outcomes
                 .iter()
                 .filter(|outcome| matches!(outcome, Outcome::Acked(_)));
-            acked.count() as u64 * members.len() as u64
+            acked.count() as u64 * receivers.count() as u64
         })
         .sum()
 }

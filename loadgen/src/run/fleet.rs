@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::client::fleet::{Finished, Fleet, Gauges, Handle};
+use crate::client::fleet::{Finished, Fleet, Gauges, Handle, Orders};
+use crate::client::storm::Storm;
 use crate::clock::{self, SECOND};
 use crate::plan::Plan;
 
@@ -20,18 +21,30 @@ const TICK: Duration = Duration::from_millis(10);
 pub(super) struct Workers {
     handles: Vec<Handle>,
     stop: watch::Sender<bool>,
+    storms: watch::Sender<Storm>,
 }
 
 impl Workers {
     /// Starts them; they connect at once.
     pub(super) fn start(fleet: &Arc<Fleet>) -> Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let start = |number| Handle::start(Arc::clone(fleet), number, stopped.clone());
+        let (storms, weather) = watch::channel(Storm::default());
+        let orders = Orders {
+            stop: stopped,
+            storms: weather,
+        };
+        let start = |number| Handle::start(Arc::clone(fleet), number, orders.clone());
         let handles = (0..fleet.workers).map(start);
         Ok(Self {
             handles: handles.collect::<std::io::Result<_>>()?,
             stop,
+            storms,
         })
+    }
+
+    /// Begins storms.
+    pub(super) fn storms(&self) -> watch::Sender<Storm> {
+        self.storms.clone()
     }
 
     pub(super) fn gauges(&self) -> impl Iterator<Item = &Gauges> {
@@ -73,7 +86,7 @@ impl Workers {
         loop {
             let ready = self.sum(|gauges| u64::from(gauges.ready.load(Ordering::Relaxed)));
             let lost = self.sum(|gauges| u64::from(gauges.lost.load(Ordering::Relaxed)));
-            if ready == u64::from(plan.sessions) {
+            if ready == plan.sessions.len() as u64 {
                 return Ok(());
             }
             if *interrupted.borrow() {
@@ -83,7 +96,7 @@ impl Workers {
                 let why = self.errors();
                 bail!(
                     "{ready} of {} sessions connected in {seconds} s, {lost} were given up: {why}",
-                    plan.sessions
+                    plan.sessions.len()
                 );
             }
             sleep(TICK).await;

@@ -1,8 +1,8 @@
 //! Puts the report together.
 
+use super::Run;
 use super::drain::Drained;
 use crate::check::{Checker, Kind, finish};
-use crate::cli::RunArgs;
 use crate::client::fleet::Finished;
 use crate::client::tally::{Counters, histogram};
 use crate::clock::SECOND;
@@ -10,13 +10,12 @@ use crate::measure::{ServerMemory, Snapshot, Usage, Watched, limits};
 use crate::procfs::resident_bytes;
 use crate::publish::Ledger;
 use crate::report::{
-    Checks, Deliveries, Generator, Percentiles, Publishes, Report, Sessions, Settings,
+    Aside, Checks, Deliveries, Generator, Percentiles, Publishes, Report, Sessions, Settings,
+    Timeline,
 };
 
 /// What the run itself knows at its end.
 pub(super) struct Course {
-    pub(super) seed: u64,
-    pub(super) run: u32,
     /// Microseconds until all sessions were ready.
     pub(super) connect: u64,
     pub(super) watched: Vec<Watched>,
@@ -25,22 +24,28 @@ pub(super) struct Course {
     pub(super) memory: ServerMemory,
     pub(super) drained: Drained,
     pub(super) interrupted: bool,
+    pub(super) asides: Aside,
+    pub(super) timeline: Timeline,
 }
 
 /// Judges and sums up.
 pub(super) fn report(
-    args: &RunArgs,
+    run: &Run<'_>,
     course: &Course,
     ledger: Ledger,
     finished: Vec<Finished>,
 ) -> Report {
     let mut latency = histogram();
+    let mut naive = histogram();
     let mut counters = Counters::default();
     let mut lags = Vec::new();
     let mut checkers: Vec<Checker> = Vec::new();
     for worker in finished {
         latency
             .add(&worker.tally.latency)
+            .expect("invariant: all histograms have the same bounds");
+        naive
+            .add(&worker.tally.naive)
             .expect("invariant: all histograms have the same bounds");
         counters.add(&worker.tally.counters);
         lags.push(Some(Percentiles::of(&worker.lag).p99_ms));
@@ -55,9 +60,9 @@ pub(super) fn report(
     let percentiles = Percentiles::of(&latency);
     let kinds = Kind::ALL.into_iter();
     let by_kind = kinds
-        .map(|kind| (kind.name(), verdict.violations.count(kind)))
+        .map(|kind| (kind.name().to_owned(), verdict.violations.count(kind)))
         .filter(|(_, count)| *count > 0);
-    let sessions = args.sessions.get();
+    let sessions = run.plan.sessions.len() as u32;
     Report {
         deliveries_per_s: usage.deliveries_per_second(),
         publishes_acked: ledger.counters.acked,
@@ -69,7 +74,8 @@ pub(super) fn report(
         violations: verdict.violations.total(),
         generator_limited: !limits.is_empty(),
         interrupted: course.interrupted,
-        settings: settings(args, course),
+        scenario: run.scenario.clone(),
+        settings: settings(run),
         sessions: Sessions {
             connect_s: course.connect as f64 / SECOND as f64,
             connections: counters.connections,
@@ -80,7 +86,7 @@ pub(super) fn report(
             lost: counters.lost,
         },
         publishes: Publishes {
-            planned: args.messages() as u64,
+            planned: ledger.outcomes.iter().map(|of| of.len() as u64).sum(),
             counters: ledger.counters,
             recovered: verdict.recovered,
             ack: Percentiles::of(&ledger.acked_after),
@@ -92,6 +98,7 @@ pub(super) fn report(
             measured: latency.len(),
             expected: course.drained.expected,
             latency: percentiles,
+            latency_from_send: Percentiles::of(&naive),
             per_read: usage.deliveries_per_read(),
             drain_s: course.drained.after as f64 / SECOND as f64,
         },
@@ -109,20 +116,24 @@ pub(super) fn report(
             limits,
         },
         server: usage.server(course.memory, sessions),
+        asides: course.asides,
+        timeline: course.timeline.clone(),
     }
 }
 
-fn settings(args: &RunArgs, course: &Course) -> Settings {
+fn settings(run: &Run<'_>) -> Settings {
+    let scenario = run.scenario;
+    let sessions = run.plan.sessions.len() as u32;
     Settings {
-        run: format!("{:08x}", course.run),
-        seed: course.seed,
-        sessions: args.sessions.get(),
-        guilds: args.guilds.get(),
-        guilds_per_session: args.guilds_per_session.get(),
-        rate: args.rate,
-        warmup_s: args.warmup,
-        duration_s: args.duration,
-        payload_bytes: args.payload,
-        workers: args.workers(),
+        run: format!("{:08x}", run.id),
+        seed: run.seed,
+        sessions,
+        guilds: scenario.guilds.count,
+        guilds_per_session: scenario.guilds.per_session,
+        rate: scenario.traffic.rate,
+        warmup_s: scenario.phases.warm_up,
+        duration_s: scenario.phases.steady,
+        payload_bytes: scenario.traffic.payload,
+        workers: run.args.workers(sessions),
     }
 }

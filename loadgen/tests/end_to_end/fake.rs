@@ -158,6 +158,10 @@ impl Fake {
         self.state().guilds.len()
     }
 
+    pub(crate) fn messages(&self) -> u64 {
+        self.state().messages
+    }
+
     pub(crate) fn heartbeats(&self) -> u64 {
         self.state().heartbeats
     }

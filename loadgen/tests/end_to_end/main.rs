@@ -6,9 +6,9 @@ mod fake;
 mod gateway;
 
 use clap::Parser as _;
-use guildhall_loadgen::cli::{Cli, Command, RunArgs};
+use guildhall_loadgen::cli::{Cli, Command};
 use guildhall_loadgen::report::Report;
-use guildhall_loadgen::run::run;
+use guildhall_loadgen::run::{RunArgs, run};
 
 use fake::{Fake, Fault};
 
@@ -30,7 +30,7 @@ fn args(fake: &Fake, more: &[&str]) -> RunArgs {
     let Command::Run(args) = Cli::try_parse_from(all).unwrap().command else {
         panic!("another command");
     };
-    args
+    *args
 }
 
 /// A run against a gateway with this fault.
@@ -47,7 +47,7 @@ fn finds(fault: Fault, kind: &str) -> Report {
         .checks
         .by_kind
         .iter()
-        .map(|(kind, _)| *kind)
+        .map(|(kind, _)| kind.as_str())
         .collect();
     assert_eq!(kinds, [kind], "{:#?}", report.checks.first);
     assert!(report.violations > 0);
@@ -162,7 +162,8 @@ fn finds_a_dropped_message() {
 #[test]
 fn finds_a_dropped_frame() {
     let (report, _) = run_with(Fault::DropFrame, &["--drain-timeout", "5"]);
-    assert_eq!(report.checks.by_kind, [("gap", 1), ("loss", 1)]);
+    let found = [("gap".to_owned(), 1), ("loss".to_owned(), 1)];
+    assert_eq!(report.checks.by_kind, found);
 }
 
 #[test]
@@ -203,7 +204,7 @@ fn finds_a_partial_replay() {
         .checks
         .by_kind
         .iter()
-        .map(|(kind, _)| *kind)
+        .map(|(kind, _)| kind.as_str())
         .collect();
     assert_eq!(kinds, ["gap", "loss"], "{:#?}", report.checks.first);
 }
@@ -249,4 +250,38 @@ fn the_exit_status_and_the_json_say_what_happened() {
             assert!(text.is_empty());
         }
     }
+}
+
+#[test]
+fn a_starved_generator_is_reported_and_its_run_does_not_count() {
+    let fake = Fake::start(Fault::None);
+    let arguments = arguments(&fake);
+    let one_second = arguments
+        .iter()
+        .position(|argument| argument == "--duration");
+    let mut longer = arguments[1..].to_vec();
+    longer[one_second.unwrap()] = "3".to_owned();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(longer)
+        .arg("--json")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while fake.messages() < 60 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended early");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    // Without a core for a third of the measured time.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report.generator_limited);
+    assert!(report.generator.late_sends > 20, "{:?}", report.generator);
+    let limits = report.generator.limits.join("; ");
+    assert!(limits.contains("more than 5 ms late"), "{limits}");
+    // Starved, but not blind: what was delivered was judged all the same.
+    assert_eq!(report.violations, 0, "{:#?}", report.checks);
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::check::{Checker, Kind, Outcome, Violations, finish};
 use crate::marker::{Marker, MarkerCodec};
-use crate::shared::{Published, Window};
+use crate::shared::{Places, Published, Window};
 use std::sync::Arc;
 
 const GUILD: u64 = 700;
@@ -20,13 +20,16 @@ fn bench() -> Bench {
     let checker = Checker::new([(0, vec![0])], vec![10]);
     let window = Arc::new(Window::default());
     window.set(0, u64::MAX);
-    let guilds = Arc::new([(GUILD, 0)].into_iter().collect());
+    let places = Places {
+        channels: [(1, 0)].into_iter().collect(),
+        guilds: [(GUILD, 0..1)].into_iter().collect(),
+    };
     Bench {
         session: Session::new(0, 1),
         tally: Tally::new(
             checker,
             codec.clone(),
-            guilds,
+            Arc::new(places),
             window,
             Arc::new(Published::none(1)),
         ),
@@ -49,7 +52,7 @@ impl Bench {
         let hello = json!({"op": 10, "d": {"heartbeat_interval": 41_250}, "s": null, "t": null});
         assert_eq!(self.receive(&hello).unwrap(), Step::Open);
         assert_eq!(self.session.interval(), 41_250);
-        self.session.opening("token")
+        self.session.opening("token", &Client::of(0))
     }
 
     fn ready(&mut self) -> Step {
@@ -68,9 +71,10 @@ impl Bench {
     fn message(&mut self, s: u64, publish: u32, quick: bool) {
         let mut content = Vec::new();
         let marker = Marker {
-            guild: 0,
+            room: 0,
             publish,
             intended: 1_000,
+            held: 0,
         };
         self.codec.write(marker, 80, &mut content);
         let content = String::from_utf8(content).unwrap();

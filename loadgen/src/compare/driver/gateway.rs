@@ -9,6 +9,7 @@ use crate::client::outgoing;
 use crate::client::payload::Envelope;
 use crate::client::scan::scan;
 use crate::endpoint::Endpoint;
+use crate::plan::Client;
 
 /// Keep-alive connections that post.
 const POSTERS: u32 = 64;
@@ -61,7 +62,8 @@ impl Gateway {
                 let hello: crate::client::payload::Hello =
                     hello.ok_or_else(|| DriverError::unexpected(text))?;
                 self.interval = Some(Duration::from_millis(hello.heartbeat_interval.into()));
-                let identify = outgoing::identify(&self.tokens[receiver as usize]);
+                let identify =
+                    outgoing::identify(&self.tokens[receiver as usize], &Client::of(receiver));
                 ear.reply(Opcode::Text, identify.as_bytes());
             }
             // There is but one guild.
@@ -142,9 +144,10 @@ mod tests {
         let (mut replies, mut ready) = (Vec::new(), false);
         let mut text = Vec::new();
         let marker = Marker {
-            guild: 0,
+            room: 0,
             publish: 0,
             intended: 1,
+            held: 0,
         };
         tally.codec().write(marker, 80, &mut text);
         let text = String::from_utf8(text).unwrap();

@@ -135,9 +135,10 @@ mod tests {
         let mut stream = b"INFO {\"a\":1}\r\nPONG\r\n".to_vec();
         for publish in 0..3 {
             let marker = Marker {
-                guild: 0,
+                room: 0,
                 publish,
                 intended: 1,
+                held: 0,
             };
             let mut text = Vec::new();
             tally.codec().write(marker, 60, &mut text);

@@ -218,9 +218,10 @@ impl Engine {
             schedule.waiting.pop_front();
             schedule.text.clear();
             let marker = Marker {
-                guild: 0,
+                room: 0,
                 publish: number,
                 intended: schedule.intended(number),
+                held: 0,
             };
             let codec = self.tally.codec();
             codec.write(marker, schedule.payload, &mut schedule.text);
