@@ -39,7 +39,7 @@ fn number(value: f64) -> String {
         return "–".to_owned();
     }
     let decimals = match value.abs() {
-        0.0 => 0,
+        whole if (whole - whole.round()).abs() < 1e-9 => 0,
         small if small < 1.0 => 2,
         medium if medium < 100.0 => 1,
         _ => 0,
@@ -70,6 +70,7 @@ mod tests {
             (0.0, "0"),
             (0.126, "0.13"),
             (12.34, "12.3"),
+            (80.0, "80"),
             (999.6, "1,000"),
             (1_234_567.0, "1,234,567"),
             (f64::NAN, "–"),
