@@ -72,6 +72,9 @@ pub enum StartError {
     /// A secret cannot be used.
     #[error("{0}")]
     Secret(String),
+    /// NATS cannot be used.
+    #[error("nats: {0}")]
+    Nats(String),
     /// The ring cannot be built from the settings.
     #[error("placement: {0}")]
     Placement(String),
@@ -129,7 +132,7 @@ impl App {
             .admin_token()
             .map_err(|error| StartError::Secret(error.to_string()))?;
         let counters = Arc::new(Counters::default());
-        let storage = Storage::open(&config.store, &counters)?;
+        let storage = Storage::open(&config, &counters)?;
         let ids = Arc::new(SnowflakeSource::new(config.node.number));
         let links = WorkerLinks::default();
         let placement = PlacementHandle::new(placement_of(&config)?);

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod auth;
 mod check;
+pub mod cluster;
 mod error;
 pub mod gateway;
 pub mod guild;
@@ -47,6 +48,8 @@ pub struct Config {
     pub admin: admin::Admin,
     /// Where data is kept.
     pub store: store::Store,
+    /// The NATS servers that keep it instead.
+    pub cluster: cluster::Cluster,
     /// What tokens are signed with.
     pub auth: auth::Auth,
     /// Sessions and their connections.
@@ -70,6 +73,7 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         listen::Listen::SETTINGS,
         admin::Admin::SETTINGS,
         store::Store::SETTINGS,
+        cluster::Cluster::SETTINGS,
         auth::Auth::SETTINGS,
         gateway::Gateway::SETTINGS,
         guild::Guild::SETTINGS,
@@ -91,6 +95,7 @@ impl Config {
             listen: listen::Listen::read(&mut reader),
             admin: admin::Admin::read(&mut reader),
             store: store::Store::read(&mut reader),
+            cluster: cluster::Cluster::read(&mut reader),
             auth: auth::Auth::read(&mut reader),
             gateway: gateway::Gateway::read(&mut reader),
             guild: guild::Guild::read(&mut reader),
@@ -145,6 +150,10 @@ impl Config {
         if same_host && self.listen.port != 0 && self.listen.port == self.admin.port {
             conflict("listen.port", "admin.port", "both are the same port");
         }
+        if !self.cluster.nats.is_empty() && self.store.durability == store::Durability::Memory {
+            let reason = "what is kept on NATS cannot be kept nowhere";
+            conflict("cluster.nats", "store.durability", reason);
+        }
         if self.guild.mailbox_max_bytes < self.limits.body_max_bytes {
             let reason = "a mailbox must have room for the largest request";
             conflict("guild.mailbox_max_bytes", "limits.body_max_bytes", reason);
@@ -165,6 +174,7 @@ impl Config {
             self.listen.shown(),
             self.admin.shown(),
             self.store.shown(),
+            self.cluster.shown(),
             self.auth.shown(),
             self.gateway.shown(),
             self.guild.shown(),

@@ -4,6 +4,7 @@
 //! *before* a join or a new channel and cleaned *after* a leave or a deletion, so it never lacks an
 //! entry that a guild has. An entry too many is found out by asking the guild.
 
+pub mod change;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod memory;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
 
+pub use change::Change;
 pub use memory::MemoryDirectory;
 
 /// What asynchronous directory calls return.

@@ -12,6 +12,7 @@
 //! * [`journal`] — the contract of the per-guild log and its implementations.
 //! * [`directory`] — users, memberships and which guild a channel belongs to.
 //! * [`store`] — both of these on the local disk.
+//! * [`cluster`] — both of these on NATS.
 //! * [`fanout`] — what a guild hands to the hubs, rooms, outboxes and lanes.
 //! * [`guild`] — the guild: pure core, actor, registry, executors, router.
 //! * [`session`] — identify, heartbeat, resume; the workers and their sockets.
@@ -26,6 +27,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod counters;
 pub mod dev_banner;

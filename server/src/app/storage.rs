@@ -1,9 +1,12 @@
 //! Where the node keeps guilds and accounts, by the setting.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{StartError, data_error};
-use crate::config::store::{Durability, Store as Settings};
+use crate::cluster::nats::{ClusterThread, Nats, NatsDirectory, NatsJournal, NatsSettings};
+use crate::config::Config;
+use crate::config::store::Durability;
 use crate::counters::Counters;
 use crate::directory::{Directory, MemoryDirectory};
 use crate::guild::core::record;
@@ -11,22 +14,29 @@ use crate::journal::{Journal, MemoryJournal};
 use crate::store::{Store, StoreSettings};
 use crate::supervision::lifeline::Lifelines;
 
-/// Journal and directory, in memory or on the disk.
+/// Journal and directory: in memory, on the disk, or on NATS.
 pub(super) struct Storage {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) directory: Arc<dyn Directory>,
     store: Option<Store>,
+    /// What speaks with NATS, where they are there.
+    cluster: Option<ClusterThread>,
 }
 
 impl Storage {
     /// Opens what the setting asks for. Blocks on the disk.
-    pub(super) fn open(settings: &Settings, counters: &Arc<Counters>) -> Result<Self, StartError> {
+    pub(super) fn open(config: &Config, counters: &Arc<Counters>) -> Result<Self, StartError> {
+        let settings = &config.store;
+        if !config.cluster.nats.is_empty() {
+            return Self::on_nats(config);
+        }
         if settings.durability == Durability::Memory {
             tracing::warn!("store.durability is memory: nothing survives the end of this process");
             return Ok(Self {
                 journal: Arc::new(MemoryJournal::new()),
                 directory: Arc::new(MemoryDirectory::new()),
                 store: None,
+                cluster: None,
             });
         }
         let store = StoreSettings {
@@ -41,6 +51,33 @@ impl Storage {
             journal: Arc::new(store.journal()),
             directory: Arc::new(store.directory()),
             store: Some(store),
+            cluster: None,
+        })
+    }
+
+    /// Connects to NATS, and waits until the directory is read. Blocks on the network.
+    fn on_nats(config: &Config) -> Result<Self, StartError> {
+        let settings = NatsSettings {
+            servers: config.cluster.nats.clone(),
+            name: config.cluster.name.clone(),
+            node: config.node.name.to_string(),
+            replicas: config.cluster.replicas,
+            partitions: config.cluster.partitions,
+            append_timeout: Duration::from_millis(config.cluster.append_timeout_ms),
+        };
+        let failed = |error: &dyn std::fmt::Display| StartError::Nats(error.to_string());
+        let thread = ClusterThread::start().map_err(|error| failed(&error))?;
+        let nats = thread
+            .wait_for(Nats::connect(settings))
+            .ok_or_else(|| failed(&"the connection panicked"))?
+            .map_err(|error| failed(&error))?;
+        let directory =
+            NatsDirectory::open(nats.clone(), &thread).map_err(|error| failed(&error))?;
+        Ok(Self {
+            journal: Arc::new(NatsJournal::new(nats)),
+            directory: Arc::new(directory),
+            store: None,
+            cluster: Some(thread),
         })
     }
 
@@ -53,7 +90,7 @@ impl Storage {
 
     /// Whether the next start finds what is stored now.
     pub(super) const fn is_kept(&self) -> bool {
-        self.store.is_some()
+        self.store.is_some() || self.cluster.is_some()
     }
 
     /// Writes what waits and syncs it. Call it when nothing writes any more; it blocks on the disk.

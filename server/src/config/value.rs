@@ -157,6 +157,25 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
+/// A list; as text, its items are separated by commas.
+impl<T: Value> Value for Vec<T> {
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        let items = value.as_array().ok_or("expected a list in brackets")?;
+        items.iter().map(T::from_toml).collect()
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let items = text.split(',').map(str::trim);
+        let items = items.filter(|item| !item.is_empty());
+        items.map(T::from_text).collect()
+    }
+
+    fn show(&self) -> Option<String> {
+        let items: Vec<String> = self.iter().filter_map(Value::show).collect();
+        Some(format!("[{}]", items.join(", ")))
+    }
+}
+
 /// What the keys of a table stand for.
 pub(super) trait MapKey: Ord + Display + FromStr {
     /// What is expected of a key.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
-use super::{Directory, DirectoryError, DirectoryFuture, DirectorySizes};
+use super::{Change, Directory, DirectoryError, DirectoryFuture, DirectorySizes};
 use crate::protocol::limits::MAX_GUILDS_PER_USER;
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
@@ -82,6 +82,32 @@ impl MemoryDirectory {
     /// An empty directory.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Changes that make the same directory out of an empty one.
+    pub fn changes(&self) -> Vec<Change> {
+        let mut changes: Vec<Change> = self
+            .accounts
+            .iter()
+            .map(|user| Change::PutUser(Arc::clone(&user)))
+            .collect();
+        // Before the members, so that these are noted as recipients.
+        changes.extend(self.pairs.iter().map(|pair| {
+            let (one, other) = *pair.key();
+            Change::PutDirect(one, other, *pair.value())
+        }));
+        for entry in &self.guilds {
+            let guild = *entry.key();
+            if !entry.members.is_empty() {
+                let members = entry.members.iter().copied().collect();
+                changes.push(Change::AddMembers(guild, members));
+            }
+            if !entry.channels.is_empty() {
+                let channels = entry.channels.iter().copied().collect();
+                changes.push(Change::AddChannels(guild, channels));
+            }
+        }
+        changes
     }
 
     fn join(&self, guild: GuildId, users: &[UserId]) -> Result<(), DirectoryError> {

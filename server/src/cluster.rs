@@ -1,0 +1,3 @@
+//! What a node shares with others: journal and directory on NATS JetStream.
+
+pub mod nats;

@@ -1,0 +1,54 @@
+//! `[cluster]`: the NATS servers that keep what a node would keep on its own disk.
+
+use super::check::within;
+use super::setting::section;
+
+/// `cluster.name`.
+pub const DEFAULT_NAME: &str = "guildhall";
+/// `cluster.partitions`.
+pub const DEFAULT_PARTITIONS: usize = 16;
+/// `cluster.replicas`.
+pub const DEFAULT_REPLICAS: usize = 1;
+/// `cluster.append_timeout_ms`.
+pub const DEFAULT_APPEND_TIMEOUT_MS: u64 = 5_000;
+/// Longest `cluster.name`, in bytes.
+const MAX_NAME: usize = 32;
+
+section! {
+    /// The NATS servers that keep what a node would keep on its own disk.
+    pub struct Cluster = "cluster" {
+        /// Addresses of NATS servers with JetStream, such as `nats://127.0.0.1:4222`; a user and a
+        /// password may stand before the host. Empty: journal and directory are in `store.dir`.
+        nats: Vec<String> = Vec::new(), None, nats_addresses;
+        /// What the names of streams and subjects on NATS begin with: letters, digits, `-` and `_`.
+        name: String = DEFAULT_NAME.to_owned(), None, nats_name;
+        /// Copies that NATS keeps of everything; more than 1 needs that many NATS servers.
+        replicas: usize = DEFAULT_REPLICAS, Count, within(1..=5);
+        /// Streams that guilds' logs are spread over. It cannot be changed once there are logs.
+        partitions: usize = DEFAULT_PARTITIONS, Count, within(1..=256);
+        /// How long NATS may take to answer a write before the log is read to find out.
+        append_timeout_ms: u64 = DEFAULT_APPEND_TIMEOUT_MS, Milliseconds, within(100..=60_000);
+    }
+}
+
+fn nats_addresses(addresses: &Vec<String>) -> Result<(), String> {
+    let good = |address: &String| {
+        let host = address.strip_prefix("nats://");
+        host.is_some_and(|host| !host.is_empty() && !host.contains([' ', '/']))
+    };
+    if addresses.iter().all(good) {
+        Ok(())
+    } else {
+        Err("expected addresses of the form nats://host:port".to_owned())
+    }
+}
+
+#[allow(clippy::ptr_arg)] // the section macro hands over a reference to the field's type
+fn nats_name(name: &String) -> Result<(), String> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(good) {
+        Ok(())
+    } else {
+        Err(format!("expected 1 to {MAX_NAME} letters, digits, - and _"))
+    }
+}
