@@ -31,6 +31,7 @@ section! {
     }
 }
 
+#[allow(clippy::ptr_arg)] // the section macro hands over a reference to the field's type
 fn nats_addresses(addresses: &Vec<String>) -> Result<(), String> {
     let good = |address: &String| {
         let host = address.strip_prefix("nats://");

@@ -2,9 +2,10 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{ClusterThread, Nats, NatsSettings};
+use crate::clock;
 
 /// How long a server may take to listen.
 const STARTS: Duration = Duration::from_secs(20);
@@ -82,9 +83,9 @@ fn spawn(port: u16, dir: &tempfile::TempDir) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("nats-server is installed (Debian: apt install nats-server)");
-    let end = Instant::now() + STARTS;
+    let end = clock::now() + STARTS;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < end, "nats-server does not listen");
+        assert!(clock::now() < end, "nats-server does not listen");
         std::thread::sleep(Duration::from_millis(10));
     }
     child

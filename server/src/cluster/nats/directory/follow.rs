@@ -51,6 +51,7 @@ pub(super) async fn start(shared: Arc<Shared>) -> Result<(), NatsError> {
     };
     follower.load_snapshot().await?;
     follower.catch_up().await?;
+    #[allow(clippy::disallowed_methods)] // one, until the thread ends
     tokio::spawn(follower.run(heard));
     Ok(())
 }
@@ -137,6 +138,7 @@ impl Follower {
         if sequence >= self.snapshot + SNAPSHOT_EVERY {
             self.snapshot = sequence;
             let changes = self.shared.memory.load().changes();
+            #[allow(clippy::disallowed_methods)] // one in many changes, with an end of its own
             tokio::spawn(keep(Arc::clone(&self.shared), sequence, changes));
         }
     }

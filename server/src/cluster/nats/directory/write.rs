@@ -26,7 +26,11 @@ pub(super) async fn run(shared: Arc<Shared>, mut queued: mpsc::Receiver<Outgoing
         let sent = shared.nats.inner.context.send_publish(subject, message);
         match sent.await {
             // The next one need not wait for the answer: what one connection sends stays in order.
-            Ok(answer) => drop(tokio::spawn(wait(Arc::clone(&shared), number, answer))),
+            Ok(answer) => {
+                // Ends with the answer or its time-out; the client bounds how many there are.
+                #[allow(clippy::disallowed_methods)]
+                tokio::spawn(wait(Arc::clone(&shared), number, answer));
+            }
             Err(error) => fail(&shared, number, &error.to_string()),
         }
     }

@@ -1,6 +1,7 @@
 //! Reading logs from JetStream.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Entries;
 use std::sync::Arc;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
@@ -222,22 +223,24 @@ impl NatsJournal {
         let mut stretch = Stretch::default();
         let mut bytes = 0;
         for (id, places) in found {
-            if stretch.messages.len() >= limit || (bytes >= MAX_FOUND && bytes > 0) {
+            if stretch.messages.len() >= limit || bytes >= MAX_FOUND {
                 stretch.more = true;
                 break;
             }
             let mut entries = Vec::with_capacity(places.len());
             for (position, sequence) in places {
-                if !appends.contains_key(&sequence) {
-                    let stored = next(stream, &subject, sequence).await?;
-                    let Some(stored) = stored.filter(|stored| stored.sequence == sequence) else {
-                        continue; // trimmed meanwhile
-                    };
-                    let (head, records) = self.records(guild, stored).await?;
-                    appends.insert(sequence, (head.first, records));
-                }
-                let (first, records) = &appends[&sequence];
-                let record = records[(position - first) as usize].bytes.clone();
+                let (first, records) = match appends.entry(sequence) {
+                    Entries::Occupied(known) => known.into_mut(),
+                    Entries::Vacant(place) => {
+                        let stored = next(stream, &subject, sequence).await?;
+                        let Some(stored) = stored.filter(|it| it.sequence == sequence) else {
+                            continue; // trimmed meanwhile
+                        };
+                        let (head, records) = self.records(guild, stored).await?;
+                        place.insert((head.first, records))
+                    }
+                };
+                let record = records[(position - *first) as usize].bytes.clone();
                 bytes += record.len();
                 entries.push(Entry { position, record });
             }

@@ -76,7 +76,7 @@ fn long_logs_are_read_from_anywhere() {
     server.wait_for(async move {
         let mut at = 0;
         for n in 0..200 {
-            let records = (0..1 + n % 5).map(|i| record(&format!("{n}/{i}")));
+            let records = (0..=n % 5).map(|i| record(&format!("{n}/{i}")));
             at = journal.append(guild, at, records.collect()).await.unwrap();
             journal
                 .append(neighbour, n, vec![record("x")])
