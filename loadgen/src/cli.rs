@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::compare::{CompareArgs, PeerArgs, PinnedArgs};
 use crate::report::side::ReportArgs;
 use crate::run::RunArgs;
+use crate::scale::ScaleArgs;
 use crate::simulate::SimulateArgs;
 
 /// Puts load on a gateway and judges what it delivered.
@@ -30,6 +31,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Start servers one after the other, put the same load on each and set them side by side
     Compare(CompareArgs),
+    /// Run the same load at each point of a grid of sessions and rates, and fit the Universal Scalability Law
+    Scale(ScaleArgs),
     /// Place millions of guilds on up to thousands of nodes with the server's own ring, and say what changes move
     Simulate(SimulateArgs),
     /// Be one of the servers that compare brings along

@@ -25,6 +25,7 @@ pub mod publish;
 pub mod report;
 pub mod rest;
 pub mod run;
+pub mod scale;
 pub mod scenario;
 pub mod shared;
 pub mod simulate;

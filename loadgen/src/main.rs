@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use guildhall_loadgen::cli::{Cli, Command};
-use guildhall_loadgen::{check, compare, report, run, simulate};
+use guildhall_loadgen::{check, compare, report, run, scale, simulate};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -20,6 +20,13 @@ fn main() -> ExitCode {
         Command::Check(args) => check::command::run(&args),
         Command::Report(args) => report::side::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Compare(args) => compare::run(&args),
+        Command::Scale(args) => scale::run(&args).map(|violations| {
+            if violations == 0 {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(1)
+            }
+        }),
         Command::Simulate(args) => simulate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Peer(args) => compare::serve(args).map(|()| ExitCode::SUCCESS),
         Command::Pinned(args) => compare::exec_pinned(&args).map(|never| match never {}),

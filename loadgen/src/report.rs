@@ -117,6 +117,8 @@ pub struct Publishes {
     pub recovered: u64,
     /// Intended send time to acknowledgement.
     pub ack: Percentiles,
+    /// Messages due and not acknowledged, on average over the measured part.
+    pub under_way: f64,
     /// Time that messages waited for a free connection, since their intended time.
     pub wait: Percentiles,
     /// The first errors in words, each with its number.

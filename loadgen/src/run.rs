@@ -198,9 +198,7 @@ impl Run<'_> {
         );
         progress.until(measured_from).await;
         let watched = watched(&workers, &publisher);
-        let from = progress.snapshot(&watched)?;
-        progress.until(measured_to).await;
-        let to = progress.snapshot(&watched)?;
+        let (from, to) = progress.measure(measured_to, &watched).await?;
         progress.until_posted(&publisher).await;
         let marks = director.end(&mut progress).await;
         let asides = asides.end().await;
@@ -209,7 +207,7 @@ impl Run<'_> {
         memory.after = server_memory(self.target.pid()).unwrap_or_default();
         let drained =
             drain::drain(&workers, &ledger, self, args.drain_timeout, &mut progress).await;
-        let timeline = progress.into_timeline(marks);
+        let (under_way, timeline) = (progress.under_way(), progress.into_timeline(marks));
         let finished = workers.stop()?;
         drop((deaf, proxy));
         if let Some(recorder) = recorder {
@@ -225,6 +223,7 @@ impl Run<'_> {
             interrupted: *interrupted.borrow(),
             asides,
             timeline,
+            under_way,
         };
         Ok(summary::report(self, &course, ledger, finished))
     }

@@ -15,7 +15,7 @@ use super::timeline::Recording;
 use crate::clock::{self, SECOND};
 use crate::measure::{Snapshot, Watched};
 use crate::publish;
-use crate::report::{Mark, Sample, Timeline};
+use crate::report::{Mark, Sample, Timeline, ratio};
 
 /// How often the run's state is looked at.
 const TICK: Duration = Duration::from_millis(20);
@@ -36,6 +36,15 @@ pub(super) struct Progress<'a> {
     /// When the last line was printed.
     printed: u64,
     is_terminal: bool,
+    under_way: UnderWay,
+}
+
+/// Messages due and not acknowledged, looked at each tick while it counts.
+#[derive(Default)]
+struct UnderWay {
+    counts: bool,
+    sum: u64,
+    looks: u64,
 }
 
 impl<'a> Progress<'a> {
@@ -56,7 +65,13 @@ impl<'a> Progress<'a> {
             next: start + SECOND,
             printed: clock::now(),
             is_terminal: std::io::stderr().is_terminal(),
+            under_way: UnderWay::default(),
         }
+    }
+
+    /// Messages under way on average, while they were counted.
+    pub(super) fn under_way(&self) -> f64 {
+        ratio(self.under_way.sum as f64, self.under_way.looks as f64)
     }
 
     pub(super) fn is_interrupted(&self) -> bool {
@@ -82,7 +97,20 @@ impl<'a> Progress<'a> {
         }
     }
 
-    pub(super) fn snapshot(&self, watched: &[Watched]) -> Result<Snapshot> {
+    /// Waits for the end of the measured part and counts in it; gives what is read at its two ends.
+    pub(super) async fn measure(
+        &mut self,
+        end: u64,
+        watched: &[Watched],
+    ) -> Result<(Snapshot, Snapshot)> {
+        let from = self.snapshot(watched)?;
+        self.under_way.counts = true;
+        self.until(end).await;
+        self.under_way.counts = false;
+        Ok((from, self.snapshot(watched)?))
+    }
+
+    fn snapshot(&self, watched: &[Watched]) -> Result<Snapshot> {
         let (delivered, reads) = (self.workers.delivered(), self.workers.reads());
         Snapshot::take(watched, self.run.target.pid(), delivered, reads)
             .context("reading cpu times")
@@ -93,6 +121,12 @@ impl<'a> Progress<'a> {
         sleep(TICK).await;
         if self.is_interrupted() {
             self.posts.stop.store(true, Ordering::Relaxed);
+        }
+        if self.under_way.counts {
+            let due = self.posts.due.load(Ordering::Relaxed);
+            let acked = self.posts.acked.load(Ordering::Relaxed);
+            self.under_way.sum += due.saturating_sub(acked);
+            self.under_way.looks += 1;
         }
         let now = clock::now();
         if now < self.next {

@@ -26,6 +26,7 @@ pub(super) struct Course {
     pub(super) interrupted: bool,
     pub(super) asides: Aside,
     pub(super) timeline: Timeline,
+    pub(super) under_way: f64,
 }
 
 /// Judges and sums up.
@@ -89,6 +90,7 @@ pub(super) fn report(
             planned: ledger.outcomes.iter().map(|of| of.len() as u64).sum(),
             counters: ledger.counters,
             recovered: verdict.recovered,
+            under_way: course.under_way,
             ack: Percentiles::of(&ledger.acked_after),
             wait: Percentiles::of(&ledger.waited),
             errors: ledger.errors,
