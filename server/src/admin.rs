@@ -110,6 +110,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
                     .service(at("/guilds/{id}/demote").post(moves::demote))
                     .service(at("/guilds/{id}/move").post(moves::to))
                     .configure(faults)
+                    .service(at("/sessions").get(sessions::list))
                     .service(at("/sessions/{id}").get(sessions::show))
                     .service(at("/users").post(users::create))
                     .service(at(live::PATH).get(live::live))

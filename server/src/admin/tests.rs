@@ -134,6 +134,11 @@ impl View for FakeNode {
         });
         Box::pin(async move { found })
     }
+
+    fn furthest_behind(&self, limit: usize) -> ViewFuture<Vec<SessionInfo>> {
+        let one = self.session("abc");
+        Box::pin(async move { one.await.into_iter().take(limit).collect() })
+    }
 }
 
 /// Guilds that exist once they were made; every request is noted.
@@ -463,6 +468,19 @@ async fn a_session_is_shown_or_unknown() {
     assert_eq!(body["shard"], json!([0, 1]));
     let (status, body) = house.get("/admin/v1/sessions/xyz").await;
     assert_eq!((status, &body["message"]), (404, &json!("Unknown Session")));
+}
+
+#[actix_web::test]
+async fn sessions_that_are_behind_are_listed() {
+    let house = House::new();
+    let (status, body) = house.get("/admin/v1/sessions").await;
+    assert_eq!((status, &body["sessions"][0]["id"]), (200, &json!("abc")));
+    for limit in ["0", "1001", "x"] {
+        let (status, _) = house
+            .get(&format!("/admin/v1/sessions?limit={limit}"))
+            .await;
+        assert_eq!(status, 400, "{limit}");
+    }
 }
 
 #[actix_web::test]

@@ -35,6 +35,9 @@ pub trait View: Send + Sync + 'static {
     /// A session of this node by its id on the wire; `None` also for what is no session id. The
     /// session's thread is asked.
     fn session(&self, id: &str) -> ViewFuture<Option<SessionInfo>>;
+    /// The sessions of this node with the most bytes waiting to be written, then with the most kept; at most
+    /// `limit`. Every worker thread is asked.
+    fn furthest_behind(&self, limit: usize) -> ViewFuture<Vec<SessionInfo>>;
 }
 
 /// Asks guilds: what the admin API needs of the [`Router`].

@@ -1,5 +1,6 @@
 //! What the admin API sees of the node.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::admin::{
 use crate::clock;
 use crate::config::{Config, PublicUrl};
 use crate::counters::{EphemeralKind, SessionState};
+use crate::fanout::HubId;
 use crate::guild::executors::{ExecutorKind, ExecutorState};
 use crate::guild::handoff::Moved;
 use crate::guild::registry::{Registry, RunningGuild};
@@ -130,6 +132,28 @@ impl View for NodeView {
             let (hub, answer) = asked?;
             let report = answer.await.ok()??;
             Some(session_info(id, hub, &report))
+        })
+    }
+
+    fn furthest_behind(&self, limit: usize) -> ViewFuture<Vec<SessionInfo>> {
+        let links = &self.shared.links;
+        let ask = |hub: HubId| {
+            let (reply, answer) = oneshot::channel();
+            let mail = HubMail::FurthestBehind { limit, reply };
+            links.post(hub, mail).then_some((hub.0, answer))
+        };
+        let asked: Vec<_> = links.hubs().into_iter().filter_map(ask).collect();
+        Box::pin(async move {
+            let mut sessions = Vec::new();
+            for (hub, answer) in asked {
+                let reports = answer.await.unwrap_or_default();
+                let info =
+                    |report: &SessionReport| session_info(report.id.to_string(), hub, report);
+                sessions.extend(reports.iter().map(info));
+            }
+            sessions.sort_by_key(|it| Reverse((it.pending_bytes, it.kept_bytes)));
+            sessions.truncate(limit);
+            sessions
         })
     }
 }

@@ -56,6 +56,13 @@ pub enum HubMail {
         /// Takes what there is to see; `None` where the session is not here.
         reply: oneshot::Sender<Option<SessionReport>>,
     },
+    /// The operator looks at the sessions that are furthest behind.
+    FurthestBehind {
+        /// How many at most.
+        limit: usize,
+        /// Takes what there is to see of each, the furthest behind first.
+        reply: oneshot::Sender<Vec<SessionReport>>,
+    },
     /// Ask every client to reconnect.
     Reconnect,
     /// Close every connection.
@@ -142,6 +149,11 @@ impl WorkerLinks {
             mailer.post_control(mail);
             true
         })
+    }
+
+    /// The hubs there are, in no order.
+    pub fn hubs(&self) -> Vec<HubId> {
+        self.hubs.iter().map(|hub| *hub.key()).collect()
     }
 
     /// Posts to every hub.

@@ -1,5 +1,6 @@
 //! What a session shows of itself when asked.
 
+use super::id::SessionId;
 use super::state::{Link, Session};
 use crate::fanout::late::Dropped;
 use crate::protocol::{Intents, UserId};
@@ -7,6 +8,8 @@ use crate::protocol::{Intents, UserId};
 /// A session at one moment.
 #[derive(Debug, Clone)]
 pub struct SessionReport {
+    /// Its name.
+    pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
     /// Whether that is a bot.
@@ -39,6 +42,7 @@ impl SessionReport {
     /// Looks at a session at `now_ms` of its worker's clock.
     pub fn of(session: &Session, now_ms: u64) -> Self {
         Self {
+            id: session.id,
             user: session.user.id,
             bot: session.user.bot,
             intents: session.intents,

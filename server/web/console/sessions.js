@@ -26,7 +26,7 @@ function row(session) {
     count(session.guilds),
     `${count(session.pending_events)} (${bytes(session.pending_bytes)})`,
     `${count(session.kept_events)} (${bytes(session.kept_bytes)})`,
-    count(session.ephemeral_dropped ?? 0),
+    count(session.dropped_typing + session.dropped_presences),
     String(session.hub),
   ];
   return el('tr', {}, ...cells.map((text, index) => el('td', { class: COLUMNS[index][1] ?? null, text })));
@@ -47,12 +47,12 @@ export function mount(root, { client, report }) {
     clearTimeout(timer);
     const asked = id.value.trim();
     try {
-      const sessions = asked
-        ? [await client.get(`/sessions/${encodeURIComponent(asked)}`)]
-        : (await client.get('/sessions?limit=50')).sessions;
+      const { all, sessions } = asked
+        ? { all: null, sessions: [await client.get(`/sessions/${encodeURIComponent(asked)}`)] }
+        : await client.get('/sessions?limit=50');
       if (left) return;
       list.body.replaceChildren(...sessions.map(row));
-      setText(only, asked ? '' : 'those with the most waiting for them');
+      setText(only, asked ? '' : `${count(all)} sessions, those first that have the most waiting for them`);
     } catch (error) {
       if (asked && error.status === 404) {
         list.body.replaceChildren();

@@ -92,6 +92,32 @@ try {
     await page.locator('.notice', { hasText: 'restarts' }).waitFor();
   });
 
+  await step('a guild is given an executor of its own and brought back', async () => {
+    await page.getByRole('button', { name: 'Give it an executor of its own' }).click();
+    await page.locator('#confirm-yes').click();
+    await shows(page, '.facts dd', 'its own');
+    await shows(page, 'td', 'by hand');
+    await screenshot(page, 'console-guild-promoted.png');
+    await page.getByRole('button', { name: 'Bring it back to the others' }).click();
+    await page.locator('#confirm-yes').click();
+    await page.waitForFunction(() => document.querySelectorAll('#main tbody tr').length === 2);
+    assert.equal((await admin.request('GET', `/guilds/${dev.guild_id}`)).running.dedicated, false);
+  });
+
+  await step('sessions are listed with what waits for them', async () => {
+    const tab = await browser.open(new URL('/?user=0', dev.api).href);
+    await tab.waitForFunction(() => document.querySelector('#status')?.textContent.trim() === 'connected');
+    await page.locator('#nav a', { hasText: 'Sessions' }).click();
+    await page.waitForFunction(() => document.querySelectorAll('#main tbody tr').length === 1);
+    await shows(page, 'td', owners[0].id);
+    const id = await page.locator('#main td.id').first().textContent();
+    await page.locator('#session-id').fill(id);
+    await shows(page, 'td', id);
+    await page.locator('#session-id').fill('nobody');
+    await shows(page, 'output', 'no such session');
+    await tab.close();
+  });
+
   await step('executors are shown with their guilds', async () => {
     await page.locator('#nav a', { hasText: 'Executors' }).click();
     await page.locator('.executor-piece').first().waitFor();

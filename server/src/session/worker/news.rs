@@ -45,6 +45,9 @@ impl Worker {
                 // Who asked may have gone meanwhile.
                 let _ = reply.send(found.map(|session| SessionReport::of(session, now_ms)));
             }
+            HubMail::FurthestBehind { limit, reply } => {
+                let _ = reply.send(self.furthest_behind(limit));
+            }
             HubMail::Reconnect => self.ask_to_reconnect(),
             HubMail::CloseAll => self.close_all(),
             HubMail::Checkpoint { reply } => {
@@ -53,6 +56,24 @@ impl Worker {
             }
         }
         self.settle();
+    }
+
+    /// The sessions with the most bytes that wait to be written, then with the most kept.
+    fn furthest_behind(&self, limit: usize) -> Vec<SessionReport> {
+        let weight = |session: &Session| {
+            let outbox = &session.outbox;
+            (outbox.pending_bytes(), outbox.kept_bytes())
+        };
+        let heavier = |a: &&Session, b: &&Session| weight(b).cmp(&weight(a));
+        let mut sessions: Vec<&Session> = self.sessions.iter().map(|(_, it)| it).collect();
+        if sessions.len() > limit {
+            sessions.select_nth_unstable_by(limit, heavier);
+            sessions.truncate(limit);
+        }
+        sessions.sort_unstable_by(heavier);
+        let now_ms = self.now_ms();
+        let report = |session: &Session| SessionReport::of(session, now_ms);
+        sessions.into_iter().map(report).collect()
     }
 
     fn on_news(&mut self, news: GuildNews) {
