@@ -118,6 +118,7 @@ pub struct Publishes {
     /// Intended send time to acknowledgement.
     pub ack: Percentiles,
     /// Messages due and not acknowledged, on average over the measured part.
+    #[serde(default)]
     pub under_way: f64,
     /// Time that messages waited for a free connection, since their intended time.
     pub wait: Percentiles,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::Run;
@@ -26,6 +26,41 @@ enum Event {
 pub(super) struct Director {
     task: JoinHandle<()>,
     marks: Arc<Mutex<Vec<Noted>>>,
+}
+
+/// Where events happen.
+#[derive(Clone)]
+struct Stage {
+    victim: Victim,
+    storms: watch::Sender<Storm>,
+    marks: Arc<Mutex<Vec<Noted>>>,
+}
+
+impl Stage {
+    /// Makes an event happen at its time, and notes it.
+    async fn perform(self, at: u64, event: Event) {
+        sleep(Duration::from_micros(at.saturating_sub(clock::now()))).await;
+        let from = clock::now();
+        let (label, result) = match event {
+            Event::Storm(storm) => {
+                self.storms.send_replace(storm);
+                let label = format!("storm, back within {} ms", storm.jitter_ms);
+                (label, Ok(()))
+            }
+            Event::Fault(spec) => (spec.label(), self.victim.strike(&spec).await),
+        };
+        let error = result.err().map(|error| format!("{error:#}"));
+        if let Some(error) = &error {
+            eprintln!("loadgen: warning: {label}: {error}");
+        }
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.push(Noted {
+            from,
+            to: clock::now(),
+            label,
+            error,
+        });
+    }
 }
 
 /// A mark in the run's own time.
@@ -71,32 +106,19 @@ impl Director {
         }
         events.sort_by(|a, b| a.0.total_cmp(&b.0));
         let marks = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&marks);
+        let stage = Stage {
+            victim,
+            storms,
+            marks: Arc::clone(&marks),
+        };
+        // Each by itself: one may begin while another lasts.
         let task = tokio::spawn(async move {
+            let mut tasks = JoinSet::new();
             for (at, event) in events {
                 let at = steady + (at * SECOND as f64) as u64;
-                sleep(Duration::from_micros(at.saturating_sub(clock::now()))).await;
-                let from = clock::now();
-                let (label, result) = match event {
-                    Event::Storm(storm) => {
-                        storms.send_replace(storm);
-                        let label = format!("storm, back within {} ms", storm.jitter_ms);
-                        (label, Ok(()))
-                    }
-                    Event::Fault(spec) => (spec.label(), victim.strike(&spec).await),
-                };
-                let error = result.err().map(|error| format!("{error:#}"));
-                if let Some(error) = &error {
-                    eprintln!("loadgen: warning: {label}: {error}");
-                }
-                let mut marks = noted.lock().unwrap_or_else(PoisonError::into_inner);
-                marks.push(Noted {
-                    from,
-                    to: clock::now(),
-                    label,
-                    error,
-                });
+                tasks.spawn(stage.clone().perform(at, event));
             }
+            while tasks.join_next().await.is_some() {}
         });
         Self { task, marks }
     }
@@ -108,7 +130,8 @@ impl Director {
             sleep(TICK).await;
         }
         self.task.abort();
-        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.sort_by_key(|mark| mark.from);
         let marks = marks.iter().map(|mark| Mark {
             from_s: progress.seconds_at(mark.from),
             to_s: progress.seconds_at(mark.to),
