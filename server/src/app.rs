@@ -1,5 +1,6 @@
 //! The whole node: settings → build → run → drain.
 
+mod cluster;
 mod demo;
 mod listener;
 mod sessions;
@@ -36,7 +37,6 @@ use crate::guild::watchdog;
 use crate::journal::Journal;
 use crate::placement::{Member, Overrides, Placement, PlacementHandle, Ring, RingSettings};
 use crate::protocol::ids::SnowflakeSource;
-use crate::protocol::{GuildId, UserId};
 use crate::session::checkpoint;
 use crate::session::links::{HubMail, WorkerLinks};
 use crate::session::parked::Parked;
@@ -100,6 +100,7 @@ pub struct App {
     router: Router,
     shared: SessionShared,
     placement: PlacementHandle,
+    joined: Option<cluster::Joined>,
     phase: Arc<views::Phase>,
 }
 
@@ -164,6 +165,11 @@ impl App {
             trails,
             counters,
         };
+        let join = |nats| {
+            let hubs = &shared.links.guild_side;
+            cluster::join(&config, nats, (&router, &placement), hubs, &secret)
+        };
+        let joined = storage.shared.as_ref().map(join).transpose()?;
         let phase = Arc::new(views::Phase::default());
         Ok(Self {
             config,
@@ -178,6 +184,7 @@ impl App {
             router,
             shared,
             placement,
+            joined,
             phase,
         })
     }
@@ -214,12 +221,16 @@ impl App {
         demo: Option<Demo>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
+        let notices = cluster::JoinNotices {
+            hubs: self.shared.links.guild_side.clone(),
+            peers: self.joined.as_ref().map(cluster::Joined::peers),
+        };
         let rooms = api::Rooms {
             router: self.router.clone(),
             directory: Arc::clone(&self.storage.directory),
             ids: Arc::clone(&self.ids),
             tokens: self.tokens.clone(),
-            sessions: Arc::new(JoinNotices(self.shared.links.guild_side.clone())),
+            sessions: Arc::new(notices.clone()),
             counters: Arc::clone(&self.shared.counters),
         };
         let context = Arc::new(api::Context::new(
@@ -250,7 +261,7 @@ impl App {
                 directory: Arc::clone(&self.storage.directory),
                 ids: self.ids,
                 tokens: self.tokens,
-                joined: joined_closure(self.shared.links.guild_side.clone()),
+                joined: Arc::new(move |user, guild| notices.tell(user, guild)),
                 counters: Arc::clone(&self.shared.counters),
                 token: self.admin_token,
                 open_metrics: self.config.admin.open_metrics,
@@ -279,6 +290,9 @@ impl App {
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);
+        if let Some(joined) = self.joined {
+            joined.leave().await;
+        }
         balancer.abort();
         self.registry.stop_moves();
         let sessions = drain(&self.shared, &context, &main_handle, &self.config).await;
@@ -330,19 +344,6 @@ async fn drain(
     let sessions = shared.links.checkpoint(HANDOVER).await;
     main.stop(true).await;
     sessions
-}
-
-/// Tells live sessions of new memberships.
-struct JoinNotices(HubLinks);
-
-impl api::SessionNotices for JoinNotices {
-    fn joined(&self, user: UserId, guild: GuildId) {
-        self.0.joined(user, guild);
-    }
-}
-
-fn joined_closure(links: HubLinks) -> Arc<dyn Fn(UserId, GuildId) + Send + Sync> {
-    Arc::new(move |user, guild| links.joined(user, guild))
 }
 
 fn data_error(path: &Path, error: &dyn std::fmt::Display) -> StartError {

@@ -1,3 +1,6 @@
-//! What a node shares with others: journal and directory on NATS JetStream.
+//! Many nodes: journal and directory on NATS JetStream, the list of nodes, and the ways between them.
 
+pub mod lease;
 pub mod nats;
+pub mod view;
+pub mod wire;

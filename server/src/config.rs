@@ -154,6 +154,14 @@ impl Config {
             let reason = "what is kept on NATS cannot be kept nowhere";
             conflict("cluster.nats", "store.durability", reason);
         }
+        if !self.cluster.nats.is_empty() && !self.placement.overrides.is_empty() {
+            let reason = "the nodes of a cluster have no pins yet";
+            conflict("cluster.nats", "placement.overrides", reason);
+        }
+        if self.cluster.dead_after_ms < 3 * self.cluster.heartbeat_ms {
+            let reason = "a node must be able to miss a heartbeat";
+            conflict("cluster.dead_after_ms", "cluster.heartbeat_ms", reason);
+        }
         if self.guild.mailbox_max_bytes < self.limits.body_max_bytes {
             let reason = "a mailbox must have room for the largest request";
             conflict("guild.mailbox_max_bytes", "limits.body_max_bytes", reason);

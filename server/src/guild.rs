@@ -11,6 +11,7 @@ pub mod loads;
 pub mod recall;
 mod recent;
 pub mod registry;
+pub mod remote;
 pub mod router;
 pub mod stats;
 pub mod watchdog;

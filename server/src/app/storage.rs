@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{StartError, data_error};
+use crate::cluster::lease::Lease;
 use crate::cluster::nats::{ClusterThread, Nats, NatsDirectory, NatsJournal, NatsSettings};
 use crate::config::Config;
 use crate::config::store::Durability;
@@ -14,13 +15,20 @@ use crate::journal::{Journal, MemoryJournal};
 use crate::store::{Store, StoreSettings};
 use crate::supervision::lifeline::Lifelines;
 
+/// What a node has in common with others.
+pub(super) struct Shared {
+    pub(super) thread: ClusterThread,
+    pub(super) nats: Nats,
+    pub(super) lease: Arc<Lease>,
+}
+
 /// Journal and directory: in memory, on the disk, or on NATS.
 pub(super) struct Storage {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) directory: Arc<dyn Directory>,
     store: Option<Store>,
     /// What speaks with NATS, where they are there.
-    cluster: Option<ClusterThread>,
+    pub(super) shared: Option<Shared>,
 }
 
 impl Storage {
@@ -36,7 +44,7 @@ impl Storage {
                 journal: Arc::new(MemoryJournal::new()),
                 directory: Arc::new(MemoryDirectory::new()),
                 store: None,
-                cluster: None,
+                shared: None,
             });
         }
         let store = StoreSettings {
@@ -51,7 +59,7 @@ impl Storage {
             journal: Arc::new(store.journal()),
             directory: Arc::new(store.directory()),
             store: Some(store),
-            cluster: None,
+            shared: None,
         })
     }
 
@@ -73,11 +81,19 @@ impl Storage {
             .map_err(|error| failed(&error))?;
         let directory =
             NatsDirectory::open(nats.clone(), &thread).map_err(|error| failed(&error))?;
+        let dead_after = config.cluster.dead_after_ms;
+        let lasts = dead_after.saturating_sub(config.cluster.heartbeat_ms);
+        let lease = Arc::new(Lease::new(Duration::from_millis(lasts)));
+        let journal = NatsJournal::new(nats.clone(), Some(Arc::clone(&lease)));
         Ok(Self {
-            journal: Arc::new(NatsJournal::new(nats)),
+            journal: Arc::new(journal),
             directory: Arc::new(directory),
             store: None,
-            cluster: Some(thread),
+            shared: Some(Shared {
+                thread,
+                nats,
+                lease,
+            }),
         })
     }
 
@@ -90,7 +106,7 @@ impl Storage {
 
     /// Whether the next start finds what is stored now.
     pub(super) const fn is_kept(&self) -> bool {
-        self.store.is_some() || self.cluster.is_some()
+        self.store.is_some() || self.shared.is_some()
     }
 
     /// Writes what waits and syncs it. Call it when nothing writes any more; it blocks on the disk.

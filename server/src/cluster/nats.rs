@@ -3,7 +3,7 @@
 //! | stream | subjects | what it keeps |
 //! |---|---|---|
 //! | `NAME-log-P` | `NAME.log.P.GUILD` | guilds' logs, one message for each append |
-//! | `NAME-head` | `NAME.head.OWNER` | the newest only: where a guild's snapshot is, what was trimmed |
+//! | `NAME-head` | `NAME.head.OWNER` | the newest only: where a guild's snapshot is, what was trimmed; the list of nodes |
 //! | `NAME-chunk` | `NAME.chunk.OWNER.KEY.N` | what is too large for one message, in pieces |
 //! | `NAME-dir` | `NAME.dir` | changes of the directory, sent on as `NAME.feed.dir` |
 
@@ -13,6 +13,8 @@ mod frame;
 mod head;
 mod index;
 mod journal;
+pub mod membership;
+pub mod peers;
 #[cfg(test)]
 pub(crate) mod test_server;
 mod thread;

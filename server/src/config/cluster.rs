@@ -11,6 +11,10 @@ pub const DEFAULT_PARTITIONS: usize = 16;
 pub const DEFAULT_REPLICAS: usize = 1;
 /// `cluster.append_timeout_ms`.
 pub const DEFAULT_APPEND_TIMEOUT_MS: u64 = 5_000;
+/// `cluster.heartbeat_ms`.
+pub const DEFAULT_HEARTBEAT_MS: u64 = 500;
+/// `cluster.dead_after_ms`.
+pub const DEFAULT_DEAD_AFTER_MS: u64 = 3_000;
 /// Longest `cluster.name`, in bytes.
 const MAX_NAME: usize = 32;
 
@@ -28,6 +32,11 @@ section! {
         partitions: usize = DEFAULT_PARTITIONS, Count, within(1..=256);
         /// How long NATS may take to answer a write before the log is read to find out.
         append_timeout_ms: u64 = DEFAULT_APPEND_TIMEOUT_MS, Milliseconds, within(100..=60_000);
+        /// How often a node says that it lives.
+        heartbeat_ms: u64 = DEFAULT_HEARTBEAT_MS, Milliseconds, within(50..=60_000);
+        /// For how long a node is not heard before the others take its guilds. It stops serving them
+        /// one heartbeat earlier by itself. At least three heartbeats.
+        dead_after_ms: u64 = DEFAULT_DEAD_AFTER_MS, Milliseconds, within(150..=600_000);
     }
 }
 

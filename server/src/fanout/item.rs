@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::visibility::Visibility;
 use crate::protocol::objects::Member;
@@ -76,7 +77,7 @@ pub struct Dispatch {
 }
 
 /// Who of a guild's sessions an event is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Audience {
     /// Everyone with the intent and the channel.
     Everyone,

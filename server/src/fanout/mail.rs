@@ -9,6 +9,30 @@ use crate::protocol::{ApiError, GuildId, UserId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HubId(pub u32);
 
+impl HubId {
+    /// Set in the names that hubs of other nodes have here.
+    const REMOTE: u32 = 1 << 31;
+
+    /// What hub `hub` of another node is called here; the node's `slot` is one of 32,768.
+    pub const fn remote(slot: u32, hub: u32) -> Self {
+        Self(Self::REMOTE | (slot & 0x7fff) << 16 | hub & 0xffff)
+    }
+
+    /// Whether it is a hub of this node.
+    pub const fn is_local(self) -> bool {
+        self.0 & Self::REMOTE == 0
+    }
+
+    /// The slot of the node that it is on, where that is another one.
+    pub const fn remote_slot(self) -> Option<u32> {
+        if self.is_local() {
+            None
+        } else {
+            Some(self.0 >> 16 & 0x7fff)
+        }
+    }
+}
+
 /// From a guild to one hub.
 #[derive(Debug)]
 pub enum GuildNews {
@@ -60,6 +84,18 @@ pub enum GuildNews {
 }
 
 impl GuildNews {
+    /// Which guild it is about.
+    pub const fn guild(&self) -> GuildId {
+        match self {
+            Self::Items { guild, .. }
+            | Self::Attached { guild, .. }
+            | Self::Lost { guild }
+            | Self::Rejoined { guild, .. }
+            | Self::Unavailable { guild }
+            | Self::Joined { guild, .. } => *guild,
+        }
+    }
+
     /// Bytes that the message holds on to.
     pub fn bytes(&self) -> usize {
         match self {
@@ -91,7 +127,7 @@ pub trait HubLink: Send + Sync {
     fn post_control(&self, news: GuildNews);
 }
 
-/// The hubs of this node.
+/// The hubs of this node, and those of others that have sessions of its guilds.
 #[derive(Clone, Default)]
 pub struct HubLinks {
     links: Arc<dashmap::DashMap<HubId, Arc<dyn HubLink>>>,
@@ -115,8 +151,28 @@ impl HubLinks {
         }
     }
 
-    /// Tells every hub that a user became a member.
+    /// Tells every hub of this node.
+    pub fn tell_local(&self, news: impl Fn() -> GuildNews) {
+        for link in self.links.iter().filter(|link| link.key().is_local()) {
+            link.post_control(news());
+        }
+    }
+
+    /// Forgets hubs, and says which.
+    pub fn remove_where(&self, goes: impl Fn(HubId) -> bool) -> Vec<HubId> {
+        let mut gone = Vec::new();
+        self.links.retain(|hub, _| {
+            let stays = !goes(*hub);
+            if !stays {
+                gone.push(*hub);
+            }
+            stays
+        });
+        gone
+    }
+
+    /// Tells every hub of this node that a user became a member.
     pub fn joined(&self, user: UserId, guild: GuildId) {
-        self.tell_all(|| GuildNews::Joined { guild, user });
+        self.tell_local(|| GuildNews::Joined { guild, user });
     }
 }

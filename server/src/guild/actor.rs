@@ -293,6 +293,11 @@ impl GuildActor {
         }
     }
 
+    fn hub_gone(&mut self, hub: HubId) {
+        self.returning.retain(|(of, _), _| *of != hub);
+        self.core.forget_hub(&self.moment(), hub);
+    }
+
     fn detach(&mut self, hub: HubId, session: u64, user: UserId) {
         self.returning.remove(&(hub, session));
         self.core.detach(&self.moment(), hub, session, user);
@@ -448,6 +453,7 @@ impl Handler<Mail<GuildMail>> for GuildActor {
                 sessions,
             } => self.rejoin(hub, since, sessions, ctx),
             GuildMail::Detach { hub, session, user } => self.detach(hub, session, user),
+            GuildMail::HubGone(hub) => self.hub_gone(hub),
             GuildMail::Presence { user, presence } => {
                 self.core.set_presence(&self.moment(), user, &presence);
             }

@@ -330,6 +330,13 @@ impl GuildCore {
         }
     }
 
+    /// Forgets all sessions of a hub.
+    pub fn forget_hub(&mut self, at: &Moment, hub: HubId) {
+        for (session, user) in self.attached.of_hub(hub) {
+            self.detach(at, hub, session, user);
+        }
+    }
+
     /// Sets the presence of a user with attached sessions; of others it means nothing.
     pub fn set_presence(&mut self, _at: &Moment, user: UserId, presence: &Presence) {
         if self.attached.show(user, presence) {

@@ -15,6 +15,7 @@ use super::handoff::{MoveKind, Moved, Reason};
 use super::stats::{GuildStats, Health};
 use crate::clock;
 use crate::counters::Counters;
+use crate::fanout::HubId;
 use crate::fanout::mail::GuildNews;
 use crate::protocol::GuildId;
 use crate::supervision::guarded;
@@ -289,6 +290,35 @@ impl Registry {
             }
         }
         count
+    }
+
+    /// Lets go of guilds that other nodes have now; answers how many. Hubs are told that they lost them.
+    pub fn release_where(&self, goes: impl Fn(GuildId) -> bool) -> usize {
+        let running = &self.inner.running;
+        let ids = running.iter().map(|running| *running.key());
+        let ids: Vec<GuildId> = ids.filter(|id| goes(*id)).collect();
+        let mut count = 0;
+        for guild in ids {
+            let Some((_, former)) = running.remove(&guild) else {
+                continue;
+            };
+            let is_in_use = former.is_in_use();
+            former.evict();
+            count += 1;
+            if is_in_use {
+                self.inner.tools.hubs.tell_all(|| GuildNews::Lost { guild });
+            }
+        }
+        count
+    }
+
+    /// Has every guild forget hubs that are no more.
+    pub fn hubs_gone(&self, hubs: &[HubId]) {
+        for running in &self.inner.running {
+            for hub in hubs {
+                running.mailer.post_control(GuildMail::HubGone(*hub));
+            }
+        }
     }
 
     /// Has a guild's successor begin from the journal, where it waits for an actor of this executor.

@@ -1,6 +1,6 @@
 //! The one door to guilds for everything above: who owns the guild, is it running, ask it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::actor::{GuildActor, GuildMail};
 use super::command::{Command, NewMessage, Outcome, Request};
 use super::registry::Registry;
+use super::remote::{Asked, Remote};
 use crate::placement::{NodeName, PlacementHandle};
 use crate::protocol::{ApiError, GuildId};
 use crate::supervision::mail::Mailer;
@@ -16,6 +17,10 @@ use crate::supervision::mail::Mailer;
 /// How often who waits for an answer looks whether the actor that was asked still answers: one that is
 /// stuck answers nobody, and drops nothing.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// The first pause where the node that owns a guild has not got a request; twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Finds a guild's node and actor and hands it requests. Cheap to clone.
 #[derive(Clone)]
@@ -28,6 +33,14 @@ struct Inner {
     here: NodeName,
     registry: Registry,
     timeout: Duration,
+    remote: OnceLock<Arc<dyn Remote>>,
+}
+
+/// Where a guild is to be found.
+enum Place {
+    Here,
+    There(NodeName, Arc<dyn Remote>),
+    Nowhere,
 }
 
 /// The guild cannot take mail now.
@@ -48,28 +61,61 @@ impl Router {
                 here,
                 registry,
                 timeout,
+                remote: OnceLock::new(),
             }),
         }
     }
 
+    /// Makes the way to other nodes known; once.
+    pub fn connect(&self, remote: Arc<dyn Remote>) {
+        // A second one would be a mistake of the program, and changes nothing.
+        let _ = self.inner.remote.set(remote);
+    }
+
     /// Asks a guild, waking it first where it does not run.
     ///
-    /// Errors: `UNKNOWN_GUILD` where no such guild was ever made; `UNAVAILABLE` where it lives on
-    /// another node, its mailbox is full, its journal does not take writes, it was taken off
+    /// Errors: `UNKNOWN_GUILD` where no such guild was ever made; `UNAVAILABLE` where no node has it,
+    /// its mailbox is full, its journal does not take writes, it was taken off
     /// a stuck executor meanwhile, or it did not answer in time.
     pub async fn ask(&self, guild: GuildId, request: Request) -> Outcome {
+        let end = Instant::now() + self.inner.timeout;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (node, remote) = match self.place(guild) {
+                Place::Here => return self.ask_actor(guild, request, end).await,
+                Place::There(node, remote) => (node, remote),
+                Place::Nowhere => return Err(ApiError::UNAVAILABLE),
+            };
+            match remote.ask(&node, guild, &request, end).await {
+                Asked::Answered(outcome) => return outcome,
+                Asked::NotThere if Instant::now() + pause < end => {
+                    // It is on its way to another node.
+                    tokio::time::sleep(pause).await;
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                }
+                Asked::NotThere => return Err(ApiError::UNAVAILABLE),
+            }
+        }
+    }
+
+    /// Asks a guild of this node, for another one.
+    pub async fn ask_here(&self, guild: GuildId, request: Request) -> Asked {
+        let end = Instant::now() + self.inner.timeout;
+        match self.place(guild) {
+            Place::Here => Asked::Answered(self.ask_actor(guild, request, end).await),
+            Place::There(..) | Place::Nowhere => Asked::NotThere,
+        }
+    }
+
+    async fn ask_actor(&self, guild: GuildId, request: Request, end: Instant) -> Outcome {
         let (reply, mut answer) = oneshot::channel();
         let mail = GuildMail::Ask { request, reply };
-        let asked = self.owned(guild).and_then(|()| {
-            let bytes = bytes_of(&mail);
-            let post = |mailer: &Mailer<GuildActor>, incarnation| {
-                mailer.post(mail, bytes).map(|()| incarnation)
-            };
-            let posted = self.inner.registry.with_mailer(guild, post);
-            posted.map_err(|_| Unavailable)
-        });
-        let incarnation = asked.map_err(|_| ApiError::UNAVAILABLE)?;
-        let end = Instant::now() + self.inner.timeout;
+        let bytes = bytes_of(&mail);
+        let post = |mailer: &Mailer<GuildActor>, incarnation| {
+            mailer.post(mail, bytes).map(|()| incarnation)
+        };
+        let posted = self.inner.registry.with_mailer(guild, post);
+        let incarnation = posted.map_err(|_| ApiError::UNAVAILABLE)?;
         loop {
             let look = end.min(Instant::now() + LOOK_AGAIN);
             let waited = tokio::time::timeout_at(look, &mut answer).await;
@@ -90,18 +136,47 @@ impl Router {
         &self.inner.registry
     }
 
-    fn owned(&self, guild: GuildId) -> Result<(), Unavailable> {
+    /// The node that owns a guild.
+    pub fn owner(&self, guild: GuildId) -> NodeName {
+        self.inner.placement.load().owner(guild.get()).clone()
+    }
+
+    /// The number of the placement that guilds are found by.
+    pub fn generation(&self) -> u64 {
+        self.inner.placement.load().generation().0
+    }
+
+    fn place(&self, guild: GuildId) -> Place {
         let placement = self.inner.placement.load();
-        if *placement.owner(guild.get()) == self.inner.here {
-            Ok(())
-        } else {
-            Err(Unavailable)
+        let owner = placement.owner(guild.get());
+        let remote = self.inner.remote.get();
+        if *owner == self.inner.here {
+            let serves = remote.is_none_or(|remote| remote.may_serve());
+            return if serves { Place::Here } else { Place::Nowhere };
         }
+        remote.map_or(Place::Nowhere, |remote| {
+            Place::There(owner.clone(), Arc::clone(remote))
+        })
     }
 
     /// Hands mail to a guild's actor, waking it first where it does not run.
     pub fn post(&self, guild: GuildId, mail: GuildMail) -> Result<(), Unavailable> {
-        self.owned(guild)?;
+        match self.place(guild) {
+            Place::Here => self.post_to_actor(guild, mail),
+            Place::There(node, remote) => remote.post(&node, guild, mail),
+            Place::Nowhere => Err(Unavailable),
+        }
+    }
+
+    /// The same for a guild of this node alone.
+    pub fn post_here(&self, guild: GuildId, mail: GuildMail) -> Result<(), Unavailable> {
+        match self.place(guild) {
+            Place::Here => self.post_to_actor(guild, mail),
+            Place::There(..) | Place::Nowhere => Err(Unavailable),
+        }
+    }
+
+    fn post_to_actor(&self, guild: GuildId, mail: GuildMail) -> Result<(), Unavailable> {
         let bytes = bytes_of(&mail);
         let registry = &self.inner.registry;
         match &mail {

@@ -1,9 +1,11 @@
 //! Names of dispatch events and the intent that each needs.
 
+use serde::{Deserialize, Serialize};
+
 use super::Intents;
 
 /// A dispatch event that the server sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs)] // each variant is the wire name in camel case
 pub enum EventName {
     Ready,

@@ -17,6 +17,7 @@ use super::chunks::{Pieces, fresh};
 use super::frame::{self, Body, Head};
 use super::index::Index;
 use super::{Nats, NatsError, Stored, Written, last};
+use crate::cluster::lease::Lease;
 use crate::journal::{
     Entry, Journal, JournalError, JournalFuture, NewRecord, Snapshot, Span, Stretch,
 };
@@ -63,15 +64,17 @@ struct Known {
 #[derive(Clone)]
 pub struct NatsJournal {
     nats: Nats,
+    lease: Option<Arc<Lease>>,
     known: Arc<DashMap<GuildId, Known>>,
     indexes: Arc<DashMap<GuildId, Arc<tokio::sync::Mutex<Index>>>>,
 }
 
 impl NatsJournal {
-    /// The journal of a cluster.
-    pub fn new(nats: Nats) -> Self {
+    /// The journal of a cluster; nothing is written while the lease is not held.
+    pub fn new(nats: Nats, lease: Option<Arc<Lease>>) -> Self {
         Self {
             nats,
+            lease,
             known: Arc::default(),
             indexes: Arc::default(),
         }
@@ -85,6 +88,10 @@ impl NatsJournal {
         let partition = (hash % logs.len() as u64) as usize;
         let subject = format!("{}.log.{partition}.{guild}", self.nats.name());
         (&logs[partition], subject)
+    }
+
+    fn may_write(&self) -> bool {
+        self.lease.as_ref().is_none_or(|lease| lease.is_held())
     }
 
     fn known(&self, guild: GuildId) -> Known {
@@ -132,6 +139,10 @@ impl NatsJournal {
             return Err(JournalError::Conflict {
                 actual: end.position,
             });
+        }
+        if !self.may_write() {
+            let why = "this node may not serve guilds now";
+            return Err(JournalError::Unavailable(why.to_owned()));
         }
         if records.is_empty() {
             return Ok(expected);
@@ -336,7 +347,7 @@ impl Journal for NatsJournal {
     }
 
     fn accepts_writes(&self) -> bool {
-        self.nats.is_connected()
+        self.nats.is_connected() && self.may_write()
     }
 }
 

@@ -47,6 +47,8 @@ pub enum GuildMail {
         /// Whose it was.
         user: UserId,
     },
+    /// A hub is no more, with all its sessions.
+    HubGone(HubId),
     /// A session changed its presence.
     Presence {
         /// Whose.

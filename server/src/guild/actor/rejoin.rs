@@ -177,6 +177,7 @@ impl GuildActor {
             | GuildMail::Reattach(..)
             | GuildMail::Rejoin { .. }
             | GuildMail::Detach { .. }
+            | GuildMail::HubGone(_)
             | GuildMail::Presence { .. }
             | GuildMail::Restart
             | GuildMail::Release(_)

@@ -150,6 +150,21 @@ impl Attached {
         self.hubs.values().map(|hub| hub.sessions).sum()
     }
 
+    /// Which sessions a hub has, and whose they are.
+    pub(super) fn of_hub(&self, hub: HubId) -> Vec<(u64, UserId)> {
+        if !self.hubs.contains_key(&hub) {
+            return Vec::new();
+        }
+        let of_user = |(user, online): (&UserId, &Online)| {
+            let user = *user;
+            let sessions = online.sessions.iter().filter(|(at, _)| *at == hub);
+            sessions
+                .map(|(_, session)| (*session, user))
+                .collect::<Vec<_>>()
+        };
+        self.users.iter().flat_map(of_user).collect()
+    }
+
     /// Attached sessions of a hub.
     pub(super) fn sessions_on(&self, hub: HubId) -> usize {
         self.hubs.get(&hub).map_or(0, |hub| hub.sessions)

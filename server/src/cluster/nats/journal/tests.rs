@@ -11,14 +11,14 @@ fn record(text: &str) -> NewRecord {
 #[test]
 fn the_journal_keeps_the_contract() {
     let server = Server::start();
-    conformance::run(&NatsJournal::new(server.connect("contract")));
+    conformance::run(&NatsJournal::new(server.connect("contract"), None));
 }
 
 #[test]
 fn i1_of_two_nodes_that_believe_to_own_a_guild_one_writes() {
     let server = Server::start();
-    let one = NatsJournal::new(server.connect("rivals"));
-    let other = NatsJournal::new(server.connect("rivals"));
+    let one = NatsJournal::new(server.connect("rivals"), None);
+    let other = NatsJournal::new(server.connect("rivals"), None);
     let guild = GuildId::new(5);
     server.wait_for(async move {
         assert_eq!(one.append(guild, 0, vec![record("made")]).await, Ok(1));
@@ -70,8 +70,8 @@ fn i1_of_two_nodes_that_believe_to_own_a_guild_one_writes() {
 #[test]
 fn long_logs_are_read_from_anywhere() {
     let server = Server::start();
-    let journal = NatsJournal::new(server.connect("long"));
-    let stranger = NatsJournal::new(server.connect("long"));
+    let journal = NatsJournal::new(server.connect("long"), None);
+    let stranger = NatsJournal::new(server.connect("long"), None);
     let (guild, neighbour) = (GuildId::new(6), GuildId::new(7));
     server.wait_for(async move {
         let mut at = 0;
@@ -102,7 +102,7 @@ fn long_logs_are_read_from_anywhere() {
 #[test]
 fn an_append_that_is_too_large_for_a_message_is_kept_all_the_same() {
     let server = Server::start();
-    let journal = NatsJournal::new(server.connect("large"));
+    let journal = NatsJournal::new(server.connect("large"), None);
     let guild = GuildId::new(8);
     let large = Bytes::from(vec![7; 3 << 20]);
     server.wait_for(async move {
@@ -123,7 +123,7 @@ fn an_append_that_is_too_large_for_a_message_is_kept_all_the_same() {
 #[test]
 fn a_server_that_is_away_refuses_writes_and_what_was_acknowledged_is_there_when_it_is_back() {
     let mut server = Server::start();
-    let journal = NatsJournal::new(server.connect("away"));
+    let journal = NatsJournal::new(server.connect("away"), None);
     let guild = GuildId::new(9);
     let writer = journal.clone();
     server.wait_for(async move {

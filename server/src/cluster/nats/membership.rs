@@ -1,0 +1,344 @@
+//! Who is on the list of nodes: joining it, staying on it, taking dead nodes off.
+//!
+//! The list is one message, changed by compare-and-set. A node tells the others that it lives with a beat
+//! on a subject of its own, and finds out that it still is heard by reading the list from its leader over the same
+//! connection right after: when that is answered, the beat was taken as well. Only then is its lease
+//! renewed. Others take it off when they have not heard it for longer than the lease lasts, and only while
+//! they themselves are connected.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::Subscriber;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::sync::{oneshot, watch};
+
+use super::chunks::fresh;
+use super::{Nats, NatsError, Written, last};
+use crate::clock;
+use crate::cluster::lease::Lease;
+use crate::cluster::view::{Node, View};
+use crate::placement::NodeName;
+
+/// How often a change is tried where others make one at the same time.
+const ATTEMPTS: usize = 64;
+
+/// What a node says of itself, and how patient it is.
+#[derive(Debug, Clone)]
+pub struct MembershipSettings {
+    /// Its name.
+    pub name: NodeName,
+    /// Its number in ids.
+    pub number: u16,
+    /// Its share relative to the others.
+    pub weight: f64,
+    /// What the shared secret looks like, without telling it.
+    pub secret: String,
+    /// Points on the ring of a node of weight 1.
+    pub virtual_nodes: u32,
+    /// How often it beats.
+    pub heartbeat: Duration,
+    /// For how long another one is not heard before it is taken off.
+    pub dead_after: Duration,
+}
+
+impl MembershipSettings {
+    /// How long a lease lasts: it ends a heartbeat before the others may take the node for dead.
+    pub fn lease(&self) -> Duration {
+        self.dead_after.saturating_sub(self.heartbeat)
+    }
+}
+
+/// What to do about the list's changes; called on the cluster's runtime.
+pub trait OnView: Send + Sync + 'static {
+    /// This is the list now. `on_it` says whether this process is on it.
+    fn changed(&self, view: &View, on_it: bool);
+    /// A beat has passed.
+    fn beat(&self);
+}
+
+/// A node's place on the list.
+pub struct Membership {
+    stop: Option<oneshot::Sender<()>>,
+    left: watch::Receiver<bool>,
+}
+
+impl Membership {
+    /// Puts the node on the list, tells `on_view`, and stays on it.
+    ///
+    /// Errors: NATS does not answer, or the node does not fit to the others.
+    pub async fn join(
+        nats: Nats,
+        settings: MembershipSettings,
+        incarnation: u64,
+        lease: Arc<Lease>,
+        on_view: Arc<dyn OnView>,
+    ) -> Result<Self, NatsError> {
+        let name = nats.name();
+        let failed = |error| NatsError::new("nodes cannot be heard", &error);
+        let client = &nats.inner.client;
+        let beats = client.subscribe(format!("{name}.beat.*")).await;
+        let changes = client.subscribe(format!("{name}.head.nodes")).await;
+        let (beats, changes) = (beats.map_err(failed)?, changes.map_err(failed)?);
+        let mut keeper = Keeper {
+            nats,
+            settings,
+            incarnation,
+            lease,
+            on_view,
+            known: None,
+            heard: HashMap::new(),
+            connected: clock::now(),
+            renewed: clock::now(),
+        };
+        keeper.join().await?;
+        let (stop, stopped) = oneshot::channel();
+        let (leaves, left) = watch::channel(false);
+        #[allow(clippy::disallowed_methods)] // one, ended by `stop`
+        tokio::spawn(async move {
+            keeper.run(beats, changes, stopped).await;
+            // Who waits may be gone.
+            let _ = leaves.send(true);
+        });
+        Ok(Self {
+            stop: Some(stop),
+            left,
+        })
+    }
+
+    /// Takes the node off the list.
+    pub async fn leave(mut self) {
+        drop(self.stop.take());
+        // An end of the task is an end as well.
+        let _ = self.left.wait_for(|left| *left).await;
+    }
+}
+
+struct Keeper {
+    nats: Nats,
+    settings: MembershipSettings,
+    incarnation: u64,
+    lease: Arc<Lease>,
+    on_view: Arc<dyn OnView>,
+    /// The newest list that is known, by its number.
+    known: Option<View>,
+    /// When each process was last heard, or first seen on the list.
+    heard: HashMap<u64, Instant>,
+    /// Since when this node has been connected without a pause.
+    connected: Instant,
+    /// When the last renewal began.
+    renewed: Instant,
+}
+
+impl Keeper {
+    fn subject(&self) -> String {
+        format!("{}.head.nodes", self.nats.name())
+    }
+
+    async fn read(&self) -> Result<(View, u64), NatsError> {
+        let Some(stored) = last(&self.nats.inner.heads, &self.subject()).await? else {
+            return Ok((View::default(), 0));
+        };
+        let view = serde_json::from_slice(&stored.payload)
+            .map_err(|error| NatsError::new("the list of nodes is damaged", &error))?;
+        Ok((view, stored.sequence))
+    }
+
+    /// Changes the list; where `change` answers `None`, nothing is to be done.
+    async fn change(
+        &self,
+        change: impl Fn(&View) -> Result<Option<View>, NatsError>,
+    ) -> Result<View, NatsError> {
+        for _ in 0..ATTEMPTS {
+            let (view, sequence) = self.read().await?;
+            let Some(next) = change(&view)? else {
+                return Ok(view);
+            };
+            let text = serde_json::to_vec(&next).expect("the list is plain data");
+            let written = self
+                .nats
+                .publish(self.subject(), Bytes::from(text), Some(sequence));
+            match written.await {
+                Written::At(_) => return Ok(next),
+                Written::Refused => {}
+                Written::Not(why) | Written::Unknown(why) => return Err(NatsError(why)),
+            }
+        }
+        Err(NatsError(
+            "others change the list of nodes all the time".to_owned(),
+        ))
+    }
+
+    async fn join(&mut self) -> Result<(), NatsError> {
+        let began = clock::now();
+        let settings = &self.settings;
+        let node = Node {
+            incarnation: self.incarnation,
+            number: settings.number,
+            weight: settings.weight,
+        };
+        let form = View {
+            secret: settings.secret.clone(),
+            virtual_nodes: settings.virtual_nodes,
+            ..View::default()
+        };
+        self.beat().await?;
+        let joined = self
+            .change(|view| {
+                let next = view.with(&settings.name, &node, &form);
+                next.map(Some).map_err(|error| NatsError(error.to_string()))
+            })
+            .await?;
+        self.renew(began);
+        self.take(joined);
+        Ok(())
+    }
+
+    fn renew(&mut self, began: Instant) {
+        if began.saturating_duration_since(self.renewed) > self.settings.heartbeat * 3 {
+            // The beats of others may not have been heard either.
+            self.connected = began;
+        }
+        self.renewed = began;
+        self.lease.renew(began);
+    }
+
+    async fn beat(&self) -> Result<(), NatsError> {
+        let mut payload = BytesMut::with_capacity(8);
+        payload.put_u64(self.incarnation);
+        let subject = format!("{}.beat.{:016x}", self.nats.name(), self.incarnation);
+        let sent = self.nats.inner.client.publish(subject, payload.freeze());
+        sent.await
+            .map_err(|error| NatsError::new("no beat can be sent", &error))
+    }
+
+    /// Makes a newer list known.
+    fn take(&mut self, view: View) {
+        let is_newer = |known: &View| known.generation < view.generation;
+        if !self.known.as_ref().is_none_or(is_newer) {
+            return;
+        }
+        let now = clock::now();
+        self.heard
+            .retain(|process, _| view.nodes.values().any(|node| node.incarnation == *process));
+        for node in view.nodes.values() {
+            self.heard.entry(node.incarnation).or_insert(now);
+        }
+        let mine = view.nodes.get(&self.settings.name);
+        let on_it = mine.is_some_and(|node| node.incarnation == self.incarnation);
+        if !on_it {
+            self.lease.lose();
+        }
+        let nodes: Vec<&NodeName> = view.nodes.keys().collect();
+        tracing::info!(generation = view.generation, ?nodes, "nodes");
+        self.on_view.changed(&view, on_it);
+        self.known = Some(view);
+    }
+
+    async fn run(
+        mut self,
+        mut beats: Subscriber,
+        mut changes: Subscriber,
+        mut stopped: oneshot::Receiver<()>,
+    ) {
+        let mut tick = tokio::time::interval(self.settings.heartbeat);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                biased;
+                _ = &mut stopped => break,
+                Some(beat) = beats.next() => {
+                    let mut payload = beat.payload;
+                    if let Ok(process) = payload.try_get_u64() {
+                        self.heard.insert(process, clock::now());
+                    }
+                    continue;
+                }
+                // What is written is only tried: the list itself is read.
+                Some(_) = changes.next() => self.look().await,
+                _ = tick.tick() => self.tick().await,
+            };
+            if let Err(error) = done {
+                tracing::warn!(%error, "the list of nodes cannot be read");
+            }
+        }
+        if let Err(error) = self.leave().await {
+            tracing::warn!(%error, "the node stays on the list until others take it off");
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), NatsError> {
+        let (view, _) = self.read().await?;
+        self.take(view);
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<(), NatsError> {
+        if !self.nats.is_connected() {
+            return Ok(());
+        }
+        let began = clock::now();
+        self.beat().await?;
+        let (view, _) = self.read().await?;
+        let mine = view.nodes.get(&self.settings.name);
+        match mine.map(|node| node.incarnation) {
+            Some(process) if process == self.incarnation => {
+                self.take(view);
+                self.renew(began);
+            }
+            Some(_) => {
+                // The newest process has the name; which of the two is not wanted only the operator knows.
+                tracing::error!(name = %self.settings.name, "another process has this node's name");
+                self.take(view);
+                return Ok(());
+            }
+            None => {
+                tracing::warn!("this node was taken off the list, and joins it again");
+                self.take(view);
+                return self.join().await;
+            }
+        }
+        self.on_view.beat();
+        self.bury().await
+    }
+
+    /// Takes those off that are not heard.
+    async fn bury(&mut self) -> Result<(), NatsError> {
+        let now = clock::now();
+        let Some(view) = &self.known else {
+            return Ok(());
+        };
+        let patience = self.settings.dead_after;
+        let silent = |process: u64| {
+            let heard = self.heard.get(&process).copied().unwrap_or(now);
+            now.saturating_duration_since(heard.max(self.connected)) > patience
+        };
+        let dead: Vec<(NodeName, u64)> = view
+            .nodes
+            .iter()
+            .filter(|(name, node)| **name != self.settings.name && silent(node.incarnation))
+            .map(|(name, node)| (name.clone(), node.incarnation))
+            .collect();
+        for (name, process) in dead {
+            tracing::warn!(node = %name, "not heard for too long: taken off the list");
+            let left = self.change(|view| Ok(view.without(&name, process))).await?;
+            self.take(left);
+        }
+        Ok(())
+    }
+
+    async fn leave(&mut self) -> Result<(), NatsError> {
+        let (name, process) = (self.settings.name.clone(), self.incarnation);
+        let left = self.change(|view| Ok(view.without(&name, process))).await?;
+        self.take(left);
+        Ok(())
+    }
+}
+
+/// A number for a process that no other has.
+pub fn new_incarnation() -> u64 {
+    // The upper bit stays free, and 0 means nobody.
+    (fresh() as u64 >> 1).max(1)
+}
