@@ -123,10 +123,11 @@ fn fingerprint(secret: &Secret) -> String {
     let mut hash = Sha256::new();
     hash.update(b"guildhall cluster secret");
     hash.update(secret.reveal().as_bytes());
-    hash.finalize()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let hash: [u8; 32] = hash.finalize().into();
+    let [first, ..] = hash.as_chunks::<8>().0 else {
+        unreachable!("a hash has 32 bytes");
+    };
+    format!("{:016x}", u64::from_be_bytes(*first))
 }
 
 /// Tells live sessions of new memberships, on every node.

@@ -250,6 +250,7 @@ impl Remote for Peers {
         let unavailable = || Asked::Answered(Err(ApiError::UNAVAILABLE));
         let peer = self.inner.peers.load().get(node).cloned();
         let text = serde_json::to_vec(request);
+        let reads = request.command.only_reads();
         let nats = self.inner.nats.clone();
         Box::pin(async move {
             let (Some(peer), Ok(text)) = (peer, text) else {
@@ -264,7 +265,15 @@ impl Remote for Peers {
             let left = end.saturating_duration_since(Instant::now()).max(SHORTEST);
             let asking = Asking::new().payload(payload.freeze()).timeout(Some(left));
             let to = requests(nats.name(), peer.incarnation);
-            match nats.inner.client.send_request(to, asking).await {
+            let asked = nats.inner.client.send_request(to, asking);
+            let answered = tokio::select! {
+                answered = asked => answered,
+                // Who reads can ask again at once; what else became of a write is not known.
+                () = peer.link.gone() => {
+                    return if reads { Asked::NotThere } else { unavailable() };
+                }
+            };
+            match answered {
                 Ok(reply) => asked_of(&reply.payload).unwrap_or_else(unavailable),
                 Err(error) if matches!(error.kind(), RequestErrorKind::NoResponders) => {
                     Asked::NotThere
@@ -287,11 +296,7 @@ impl Remote for Peers {
             GuildMail::Detach { .. } => (MAIL_BYTES, true),
             _ => (MAIL_BYTES, false),
         };
-        let generation = self
-            .inner
-            .router
-            .get()
-            .map_or(0, |router| router.generation());
+        let generation = self.inner.router.get().map_or(0, Router::generation);
         let parcel = Parcel::Mail {
             guild,
             generation,

@@ -1,11 +1,10 @@
 //! The way to one process of another node: what is posted waits here until it is sent, in order.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::cluster::nats::Nats;
 use crate::cluster::wire::{self, Parcel};
@@ -50,7 +49,7 @@ pub(super) struct Link {
     me: u64,
     waiting: Mutex<Waiting>,
     wake: Notify,
-    closed: AtomicBool,
+    closed: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -67,7 +66,7 @@ impl Link {
             me,
             waiting: Mutex::default(),
             wake: Notify::new(),
-            closed: AtomicBool::new(false),
+            closed: watch::Sender::new(false),
         });
         #[allow(clippy::disallowed_methods)] // one for each link, ended by `close`
         tokio::spawn(Arc::clone(&link).run(nats));
@@ -76,22 +75,27 @@ impl Link {
 
     /// Nothing is sent any more.
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.send_replace(true);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         *waiting = Waiting::default();
         drop(waiting);
         self.wake.notify_one();
     }
 
+    /// Done once the process is gone.
+    pub(super) async fn gone(&self) {
+        // An end of the link is an end as well.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
     /// Posts a parcel; gives it back where too much waits. Past the bounds where it is `control`.
     pub(super) fn post(&self, parcel: Parcel, bytes: usize, control: bool) -> Result<(), Parcel> {
-        if self.closed.load(Ordering::Acquire) {
+        if *self.closed.borrow() {
             return Ok(());
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let parcel = match waiting.join(parcel) {
-            Some(parcel) => parcel,
-            None => return Ok(()),
+        let Some(parcel) = waiting.join(parcel) else {
+            return Ok(());
         };
         let full = waiting.parcels.len() >= MAX_COUNT || waiting.bytes + bytes > MAX_BYTES;
         if full && !control && !waiting.parcels.is_empty() {
@@ -113,7 +117,7 @@ impl Link {
 
     async fn run(self: Arc<Self>, nats: Nats) {
         let mut number = 0;
-        while !self.closed.load(Ordering::Acquire) {
+        while !*self.closed.borrow() {
             let Some(parcel) = self.take() else {
                 self.wake.notified().await;
                 continue;
