@@ -40,6 +40,9 @@ pub struct DevArgs {
     /// Print one line of JSON on standard output and nothing else there
     #[arg(long)]
     pub json: bool,
+    /// Start a NATS server and so many nodes, 2 to 9, as processes of their own beside this one
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub nodes: u16,
     /// Settings.
     #[command(flatten)]
     pub node: NodeArgs,

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::app::Demo;
+use crate::dev_cluster::NodeAddress;
 
 /// The addresses, the tokens and a first request to paste.
 pub fn text(demo: &Demo) -> String {
@@ -36,4 +37,21 @@ pub fn text(demo: &Demo) -> String {
          -H 'Content-Type: application/json' -d '{{\"content\":\"hello\"}}'\n\n",
         demo.api, demo.channel_id, demo.bot_token
     )
+}
+
+/// Where the other nodes of a cluster are reached; nothing where there are none.
+pub fn nodes(nodes: &[NodeAddress]) -> String {
+    let mut text = String::new();
+    for node in nodes {
+        writeln!(
+            text,
+            "  {:<14}{} (admin {})",
+            node.name, node.api, node.admin
+        )
+        .expect("writing to memory");
+    }
+    if nodes.is_empty() {
+        return text;
+    }
+    format!("Other nodes of the cluster, with the same tokens:\n\n{text}\n")
 }

@@ -31,6 +31,7 @@ pub mod cluster;
 pub mod config;
 pub mod counters;
 pub mod dev_banner;
+pub mod dev_cluster;
 pub mod directory;
 pub mod fanout;
 pub mod guild;

@@ -11,6 +11,7 @@ use guildhall_server::cli::{
     self, Cli, Command, CompletionsArgs, ConfigArgs, DevArgs, NodeArgs, TokenArgs,
 };
 use guildhall_server::config::{Config, ConfigErrors, EXIT_BAD_CONFIG, LogFormat};
+use guildhall_server::dev_cluster::{DevCluster, NodeAddress};
 use guildhall_server::{clock, dev_banner};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,19 +48,34 @@ fn main() -> ExitCode {
 }
 
 fn dev(args: &DevArgs) -> anyhow::Result<()> {
-    let config = Config::load(&args.node.sources())?;
+    let mut node = args.node.clone();
+    let config = Config::load(&node.sources())?;
     start_log(&config)?;
     raise_open_files();
+    let mut cluster = match args.nodes {
+        1 => None,
+        count => Some(DevCluster::start(count, &mut node, &config)?),
+    };
+    let config = Config::load(&node.sources())?;
     actix::System::new().block_on(async {
-        let app = App::build(config)?;
+        let app = App::build(config.clone())?;
         let demo = app.demo().await?;
+        let mut nodes = Vec::new();
+        if let Some(cluster) = &mut cluster {
+            let (secret, token) = (config.auth_secret()?, config.admin_token()?);
+            let secrets = (secret.reveal(), token.reveal());
+            cluster.join(args.nodes, &node, &config, secrets)?;
+            nodes = cluster.addresses().to_vec();
+        }
         let json = args.json;
         let announced = demo.clone();
-        app.run(
-            Some(demo),
-            announce_and_wait(move || announce(&announced, json)),
-        )
-        .await?;
+        let stop = async {
+            announce_and_wait(move || announce(&announced, &nodes, json)).await;
+            if let Some(cluster) = &mut cluster {
+                cluster.stop_nodes();
+            }
+        };
+        app.run(Some(demo), stop).await?;
         Ok(())
     })
 }
@@ -94,13 +110,28 @@ async fn announce_and_wait(announce: impl FnOnce() -> std::io::Result<()>) {
     }
 }
 
-fn announce(demo: &Demo, json: bool) -> std::io::Result<()> {
+/// What `dev --json` prints.
+#[derive(serde::Serialize)]
+struct StartLine<'a> {
+    #[serde(flatten)]
+    demo: &'a Demo,
+    /// Those after the first.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    nodes: &'a [NodeAddress],
+}
+
+fn announce(demo: &Demo, nodes: &[NodeAddress], json: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
-        serde_json::to_writer(&mut out, demo)?;
+        serde_json::to_writer(&mut out, &StartLine { demo, nodes })?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", dev_banner::text(demo))?;
+        write!(
+            out,
+            "{}{}",
+            dev_banner::text(demo),
+            dev_banner::nodes(nodes)
+        )?;
     }
     out.flush()
 }

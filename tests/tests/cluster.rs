@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+use std::io::{BufRead, BufReader};
+
 use guildhall_tests::numbered::{self, numbers};
 use guildhall_tests::rest::text;
-use guildhall_tests::{Account, Admin, Gateway, NatsServer, Server, Session, World, eventually};
-use rustix::process::Signal;
+use guildhall_tests::{
+    Account, Admin, Gateway, NatsServer, Rest, Server, Session, World, eventually,
+};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 /// Contents of the newest messages of the world's channel, oldest first, as another server has them.
@@ -310,4 +314,62 @@ async fn i4_a_node_that_is_drained_hands_its_guilds_over() {
     assert!(status.success(), "{status}");
     scene.three.agree(&NAMES[..2]).await;
     assert_eq!(scene.history(0).await, all(0..30));
+}
+
+#[tokio::test]
+async fn dev_starts_a_cluster_and_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dev = std::process::Command::new(guildhall_tests::binary::path())
+        .args([
+            "dev",
+            "--json",
+            "--nodes",
+            "3",
+            "--port=0",
+            "--admin-port=0",
+        ])
+        .arg("--data")
+        .arg(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(dev.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let nodes = line["nodes"].as_array().unwrap();
+    assert_eq!(nodes.len(), 2);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let rest = |base: &serde_json::Value, authorization: &str| {
+        Rest::new(http.clone(), text(base), Some(authorization))
+    };
+    let operator = format!("Bearer {}", text(&line["admin_token"]));
+    let bot = format!("Bot {}", text(&line["bot_token"]));
+    let placement = format!("/admin/v1/placement?guild={}", text(&line["guild_id"]));
+    let channel = text(&line["channel_id"]);
+    let owner = rest(&line["admin"], &operator).get(&placement).await.ok();
+    for node in nodes {
+        let elsewhere = rest(&node["admin"], &operator).get(&placement).await.ok();
+        assert_eq!(elsewhere["node"], owner["node"]);
+        let content = text(&node["name"]);
+        rest(&node["api"], &bot)
+            .say_surely(channel, content, content)
+            .await;
+    }
+    let messages = rest(&line["api"], &bot).history(channel).await;
+    let said: Vec<&str> = messages.iter().map(|it| text(&it["content"])).collect();
+    assert_eq!(said, ["node-2", "node-3"]);
+
+    let pid = Pid::from_raw(dev.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let ended = eventually("the end of the cluster", || {
+        let ended = dev.try_wait().unwrap();
+        async move { ended }
+    });
+    assert!(ended.await.success());
+    for node in nodes {
+        let address = text(&node["admin"]).strip_prefix("http://").unwrap();
+        assert!(std::net::TcpStream::connect(address).is_err(), "{address}");
+    }
 }
