@@ -1,7 +1,7 @@
 //! `guildhall dev --nodes N`: a NATS server and further nodes beside this one, as processes of their own.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ const FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
 const STARTS: Duration = Duration::from_secs(20);
 /// How long a process may take to end.
 const ENDS: Duration = Duration::from_secs(20);
+/// How long a node may take to say whether it is ready.
+const ANSWERS: Duration = Duration::from_secs(1);
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -111,7 +113,7 @@ impl DevCluster {
             .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
             .arg(&dir);
         let mut nats = Helper::start(&mut command, &log).map_err(failed("nats-server"))?;
-        if !nats.listens(local, port) {
+        if !nats.comes_up(|| TcpStream::connect((local, port)).is_ok()) {
             let what = "nats-server".to_owned();
             return Err(DevClusterError::Silent { what, log });
         }
@@ -153,7 +155,7 @@ impl DevCluster {
         };
         let dir = config.store.dir.join(&name);
         fs::create_dir_all(&dir).map_err(failed)?;
-        let port = free_port(config.listen.host).map_err(failed)?;
+        let main_port = free_port(config.listen.host).map_err(failed)?;
         let admin_port = free_port(config.admin.host).map_err(failed)?;
         let log = config.store.dir.join(format!("{name}.log"));
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
@@ -170,18 +172,19 @@ impl DevCluster {
             command.arg("--set").arg(pair);
         }
         command
-            .args(["--node", &name, "--port", &port.to_string()])
+            .args(["--node", &name, "--port", &main_port.to_string()])
             .args(["--admin-port", &admin_port.to_string(), "--data"])
             .arg(&dir)
             // Not as arguments, which everybody on the machine can read.
             .env("GUILDHALL_AUTH__SECRET", secret)
             .env("GUILDHALL_ADMIN__TOKEN", admin_token);
         let mut node = Helper::start(&mut command, &log).map_err(failed)?;
-        if !node.listens(config.admin.host, admin_port) {
+        let (host, port) = (config.admin.host, admin_port);
+        if !node.comes_up(|| is_ready(host, port)) {
             return Err(DevClusterError::Silent { what: name, log });
         }
         self.nodes.push(node);
-        let at = format!("{}:{port}", config.listen.host);
+        let at = format!("{}:{main_port}", config.listen.host);
         self.addresses.push(NodeAddress {
             name,
             api: format!("http://{at}/api/v10"),
@@ -229,11 +232,11 @@ impl Helper {
             .map(Self)
     }
 
-    /// Waits until it listens; false where it ends before, or takes too long.
-    fn listens(&mut self, host: IpAddr, port: u16) -> bool {
+    /// Waits until it serves; false where it ends before, or takes too long.
+    fn comes_up(&mut self, serves: impl Fn() -> bool) -> bool {
         let end = clock::now() + STARTS;
         while clock::now() < end {
-            if TcpStream::connect((host, port)).is_ok() {
+            if serves() {
                 return true;
             }
             if !matches!(self.0.try_wait(), Ok(None)) {
@@ -267,6 +270,19 @@ impl Helper {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Whether a node with its admin listener there takes traffic, so that it is on the list of nodes.
+fn is_ready(host: IpAddr, port: u16) -> bool {
+    let ask = || -> io::Result<bool> {
+        let mut stream = TcpStream::connect((host, port))?;
+        stream.set_read_timeout(Some(ANSWERS))?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")?;
+        let mut start = [0; 12];
+        stream.read_exact(&mut start)?;
+        Ok(&start == b"HTTP/1.1 200")
+    };
+    ask().unwrap_or(false)
 }
 
 /// A port that nobody listens on; somebody may take it before it is used.

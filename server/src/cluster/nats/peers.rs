@@ -39,6 +39,9 @@ const MAIL_BYTES: usize = 512;
 /// The shortest time that a request to another node is given.
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// Processes remembered that are not on the list; beyond that all are forgotten.
+const MOST_STRANGERS: usize = 4_096;
+
 /// How a reply begins: the guild is not this node's, JSON as it is, or an outcome as JSON.
 const NOT_THERE: u8 = 0;
 const PLAIN: u8 = 1;
@@ -68,6 +71,8 @@ struct Inner {
     hubs: HubLinks,
     peers: ArcSwap<HashMap<NodeName, Peer>>,
     slots: AtomicU32,
+    /// Processes that are not on the list any more, or never were: nothing of them is waited for.
+    strangers: DashMap<u64, ()>,
     /// Guilds of other nodes that hubs of this one have joined, and at which process.
     joined: DashMap<GuildId, (NodeName, u64)>,
     router: std::sync::OnceLock<Router>,
@@ -92,6 +97,7 @@ impl Peers {
                 hubs,
                 peers: ArcSwap::default(),
                 slots: AtomicU32::new(0),
+                strangers: DashMap::new(),
                 joined: DashMap::new(),
                 router: std::sync::OnceLock::new(),
             }),
@@ -151,6 +157,9 @@ impl Peers {
             .filter(|(name, peer)| is_gone(name, peer))
             .map(|(_, peer)| peer.clone())
             .collect();
+        for peer in &gone {
+            inner.note_stranger(peer.incarnation);
+        }
         inner.peers.store(Arc::new(next));
         for peer in gone {
             peer.link.close();
@@ -215,6 +224,13 @@ impl Inner {
         for guild in guilds {
             self.hubs.tell_local(|| GuildNews::Lost { guild });
         }
+    }
+
+    fn note_stranger(&self, incarnation: u64) {
+        if self.strangers.len() >= MOST_STRANGERS {
+            self.strangers.clear();
+        }
+        self.strangers.insert(incarnation, ());
     }
 
     fn peer_of(&self, incarnation: u64) -> Option<Peer> {

@@ -107,8 +107,12 @@ impl Inner {
         let end = Instant::now() + EARLY;
         loop {
             let peer = self.peer_of(sender);
-            if peer.is_some() || Instant::now() >= end {
+            if peer.is_some() || self.strangers.contains_key(&sender) {
                 return peer;
+            }
+            if Instant::now() >= end {
+                self.note_stranger(sender);
+                return None;
             }
             tokio::time::sleep(LOOK).await;
         }
