@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastrand::Rng;
-use guildhall_tests::deadline::within;
 use guildhall_tests::flood::post_until;
 use guildhall_tests::rest::text;
-use guildhall_tests::{Cut, Gateway, Payload, Received, Session, Setup, World};
+use guildhall_tests::{Cut, Gateway, Session, Setup, World};
 use tokio::task::JoinSet;
 
 /// Sessions.
@@ -45,7 +44,7 @@ impl Reader {
     /// the end.
     async fn read(&mut self, gateway: &mut Gateway, events: usize) -> bool {
         for _ in 0..events {
-            let payload = self.next(gateway).await;
+            let payload = gateway.next().await;
             assert_ne!(
                 payload.op,
                 9,
@@ -62,20 +61,6 @@ impl Reader {
             self.messages.push(text(&payload.d["id"]).to_owned());
         }
         false
-    }
-
-    /// The next payload.
-    ///
-    /// A Resume over a connection that was cut before it was answered may reach its worker thread after
-    /// the one that follows it over another. It takes the session over, and the client resumes again.
-    async fn next(&mut self, gateway: &mut Gateway) -> Payload {
-        loop {
-            match within("a payload", gateway.receive()).await {
-                Received::Payload(payload) => return payload,
-                Received::Closed(4000) => *gateway = self.cut.ask(&self.world.server).await,
-                other => panic!("{other:?} after {} messages", self.messages.len()),
-            }
-        }
     }
 
     /// Ends a connection in one of the ways in which connections end, and resumes on another.
@@ -98,7 +83,8 @@ impl Reader {
     async fn run(mut self, session: Session, cuts_left: Arc<AtomicUsize>) -> Vec<String> {
         let (mut gateway, _) = session.into_parts();
         for _ in 0..CUTS {
-            let life = self.random.usize(0..LIFE);
+            // At least one: that tells that the Resume was taken, and that no later one overtakes it.
+            let life = self.random.usize(1..=LIFE);
             assert!(
                 !self.read(&mut gateway, life).await,
                 "posting ends after all cuts"
