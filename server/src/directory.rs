@@ -45,8 +45,6 @@ pub enum DirectoryError {
 pub trait Directory: Send + Sync + 'static {
     /// An account.
     fn user(&self, id: UserId) -> Option<Arc<User>>;
-    /// Adds or replaces an account.
-    fn put_user(&self, user: Arc<User>) -> DirectoryFuture<()>;
     /// Guilds that the user is (or is about to be) a member of, by rising id, direct message
     /// channels left out.
     fn guilds_of(&self, user: UserId) -> Vec<GuildId>;
@@ -54,21 +52,41 @@ pub trait Directory: Send + Sync + 'static {
     fn is_member(&self, user: UserId, guild: GuildId) -> bool;
     /// Direct message channels that the user is a recipient of, by rising id.
     fn direct_channels_of(&self, user: UserId) -> Vec<ChannelId>;
-    /// Notes members of a guild: all of them, or none where one of them has no room
-    /// ([`DirectoryError::Full`]).
-    fn add_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()>;
-    /// Forgets that users are members.
-    fn remove_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()>;
-    /// Forgets a guild: its memberships, its channels and, if it is a direct message channel, that.
-    fn remove_guild(&self, guild: GuildId) -> DirectoryFuture<()>;
     /// The guild that a channel is in.
     fn guild_of(&self, channel: ChannelId) -> Option<GuildId>;
-    /// Notes channels of a guild.
-    fn add_channels(&self, guild: GuildId, channels: Vec<ChannelId>) -> DirectoryFuture<()>;
-    /// Forgets channels.
-    fn remove_channels(&self, channels: Vec<ChannelId>) -> DirectoryFuture<()>;
     /// The direct message channel between two users.
     fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId>;
+    /// How many accounts, memberships and channels it holds.
+    fn sizes(&self) -> DirectorySizes;
+
+    /// Makes one change; the methods below name them.
+    fn change(&self, change: Change) -> DirectoryFuture<()>;
+
+    /// Adds or replaces an account.
+    fn put_user(&self, user: Arc<User>) -> DirectoryFuture<()> {
+        self.change(Change::PutUser(user))
+    }
+    /// Notes members of a guild: all of them, or none where one of them has no room
+    /// ([`DirectoryError::Full`]).
+    fn add_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
+        self.change(Change::AddMembers(guild, users))
+    }
+    /// Forgets that users are members.
+    fn remove_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
+        self.change(Change::RemoveMembers(guild, users))
+    }
+    /// Forgets a guild: its memberships, its channels and, if it is a direct message channel, that.
+    fn remove_guild(&self, guild: GuildId) -> DirectoryFuture<()> {
+        self.change(Change::RemoveGuild(guild))
+    }
+    /// Notes channels of a guild.
+    fn add_channels(&self, guild: GuildId, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
+        self.change(Change::AddChannels(guild, channels))
+    }
+    /// Forgets channels.
+    fn remove_channels(&self, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
+        self.change(Change::RemoveChannels(channels))
+    }
     /// Notes the direct message channel between two users. The first one noted stays: read
     /// [`Self::direct_channel`] afterwards to learn which it is.
     fn put_direct_channel(
@@ -76,9 +94,9 @@ pub trait Directory: Send + Sync + 'static {
         one: UserId,
         other: UserId,
         channel: ChannelId,
-    ) -> DirectoryFuture<()>;
-    /// How many accounts, memberships and channels it holds.
-    fn sizes(&self) -> DirectorySizes;
+    ) -> DirectoryFuture<()> {
+        self.change(Change::PutDirect(one, other, channel))
+    }
 }
 
 /// The account of a user whom nobody has heard of: operators sign tokens for users of their own.

@@ -110,6 +110,20 @@ impl MemoryDirectory {
         changes
     }
 
+    /// Makes a change at once.
+    pub fn make(&self, change: Change) -> Result<(), DirectoryError> {
+        match change {
+            Change::PutUser(user) => drop(self.accounts.insert(user.id, user)),
+            Change::AddMembers(guild, users) => return self.join(guild, &users),
+            Change::RemoveMembers(guild, users) => self.forget_members(guild, &users),
+            Change::RemoveGuild(guild) => self.forget_guild(guild),
+            Change::AddChannels(guild, channels) => self.note_channels(guild, channels),
+            Change::RemoveChannels(channels) => self.forget_channels(channels),
+            Change::PutDirect(one, other, channel) => self.note_direct(one, other, channel),
+        }
+        Ok(())
+    }
+
     fn join(&self, guild: GuildId, users: &[UserId]) -> Result<(), DirectoryError> {
         if users.is_empty() {
             return Ok(());
@@ -149,6 +163,13 @@ impl MemoryDirectory {
         }
     }
 
+    fn forget_members(&self, guild: GuildId, users: &[UserId]) {
+        if let Some(mut entry) = self.guilds.get_mut(&guild) {
+            self.leave(&mut entry, guild, users);
+        }
+        self.guilds.remove_if(&guild, |_, entry| entry.is_empty());
+    }
+
     fn note_channels(&self, guild: GuildId, channels: Vec<ChannelId>) {
         if channels.is_empty() {
             return;
@@ -157,6 +178,18 @@ impl MemoryDirectory {
         for channel in channels {
             entry.channels.insert(channel);
             self.channels.insert(channel, guild);
+        }
+    }
+
+    fn forget_channels(&self, channels: Vec<ChannelId>) {
+        for channel in channels {
+            let Some((_, guild)) = self.channels.remove(&channel) else {
+                continue;
+            };
+            if let Some(mut entry) = self.guilds.get_mut(&guild) {
+                entry.channels.remove(&channel);
+            }
+            self.guilds.remove_if(&guild, |_, entry| entry.is_empty());
         }
     }
 
@@ -197,18 +230,9 @@ impl MemoryDirectory {
     }
 }
 
-fn done<T: Send + 'static>(result: Result<T, DirectoryError>) -> DirectoryFuture<T> {
-    Box::pin(std::future::ready(result))
-}
-
 impl Directory for MemoryDirectory {
     fn user(&self, id: UserId) -> Option<Arc<User>> {
         self.accounts.get(&id).map(|user| user.value().clone())
-    }
-
-    fn put_user(&self, user: Arc<User>) -> DirectoryFuture<()> {
-        self.accounts.insert(user.id, user);
-        done(Ok(()))
     }
 
     fn guilds_of(&self, user: UserId) -> Vec<GuildId> {
@@ -234,58 +258,13 @@ impl Directory for MemoryDirectory {
             .unwrap_or_default()
     }
 
-    fn add_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
-        done(self.join(guild, &users))
-    }
-
-    fn remove_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
-        if let Some(mut entry) = self.guilds.get_mut(&guild) {
-            self.leave(&mut entry, guild, &users);
-        }
-        self.guilds.remove_if(&guild, |_, entry| entry.is_empty());
-        done(Ok(()))
-    }
-
-    fn remove_guild(&self, guild: GuildId) -> DirectoryFuture<()> {
-        self.forget_guild(guild);
-        done(Ok(()))
-    }
-
     fn guild_of(&self, channel: ChannelId) -> Option<GuildId> {
         self.channels.get(&channel).map(|guild| *guild)
-    }
-
-    fn add_channels(&self, guild: GuildId, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
-        self.note_channels(guild, channels);
-        done(Ok(()))
-    }
-
-    fn remove_channels(&self, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
-        for channel in channels {
-            let Some((_, guild)) = self.channels.remove(&channel) else {
-                continue;
-            };
-            if let Some(mut entry) = self.guilds.get_mut(&guild) {
-                entry.channels.remove(&channel);
-            }
-            self.guilds.remove_if(&guild, |_, entry| entry.is_empty());
-        }
-        done(Ok(()))
     }
 
     fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId> {
         let pair = (one.min(other), one.max(other));
         self.pairs.get(&pair).map(|channel| *channel)
-    }
-
-    fn put_direct_channel(
-        &self,
-        one: UserId,
-        other: UserId,
-        channel: ChannelId,
-    ) -> DirectoryFuture<()> {
-        self.note_direct(one, other, channel);
-        done(Ok(()))
     }
 
     fn sizes(&self) -> DirectorySizes {
@@ -294,6 +273,10 @@ impl Directory for MemoryDirectory {
             memberships: self.memberships.load(Ordering::Relaxed),
             channels: self.channels.len(),
         }
+    }
+
+    fn change(&self, change: Change) -> DirectoryFuture<()> {
+        Box::pin(std::future::ready(self.make(change)))
     }
 }
 

@@ -1,51 +1,35 @@
 //! Changes to the directory, made by the writer: one at a time, so that each sees all before it.
 
-use std::sync::Arc;
-
 use super::draft::Draft;
 use super::keys;
-use crate::directory::DirectoryError;
+use crate::directory::{Change, DirectoryError};
 use crate::protocol::limits::MAX_GUILDS_PER_USER;
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
 
-/// One write of the directory.
-#[derive(Debug)]
-pub(super) enum Change {
-    PutUser(Arc<User>),
-    AddMembers(GuildId, Vec<UserId>),
-    RemoveMembers(GuildId, Vec<UserId>),
-    RemoveGuild(GuildId),
-    AddChannels(GuildId, Vec<ChannelId>),
-    RemoveChannels(Vec<ChannelId>),
-    PutDirect(UserId, UserId, ChannelId),
-}
-
 type Made = Result<(), DirectoryError>;
 
-impl Change {
-    /// About how much memory it takes while it waits.
-    pub(super) fn bytes(&self) -> usize {
-        let ids = match self {
-            Self::AddMembers(_, users) | Self::RemoveMembers(_, users) => users.len(),
-            Self::AddChannels(_, channels) | Self::RemoveChannels(channels) => channels.len(),
-            Self::PutUser(_) | Self::RemoveGuild(_) | Self::PutDirect(..) => 0,
-        };
-        256 + 8 * ids
-    }
+/// About how much memory a change takes while it waits.
+pub(super) fn bytes(change: &Change) -> usize {
+    let ids = match change {
+        Change::AddMembers(_, users) | Change::RemoveMembers(_, users) => users.len(),
+        Change::AddChannels(_, channels) | Change::RemoveChannels(channels) => channels.len(),
+        Change::PutUser(_) | Change::RemoveGuild(_) | Change::PutDirect(..) => 0,
+    };
+    256 + 8 * ids
+}
 
-    /// Makes the change, as a whole or not at all.
-    pub(super) fn make(self, draft: &mut Draft<'_>) -> Made {
-        draft.change(|draft| match self {
-            Self::PutUser(user) => put_user(draft, &user),
-            Self::AddMembers(guild, users) => join(draft, guild, &users),
-            Self::RemoveMembers(guild, users) => leave(draft, guild, &users),
-            Self::RemoveGuild(guild) => remove_guild(draft, guild),
-            Self::AddChannels(guild, channels) => add_channels(draft, guild, &channels),
-            Self::RemoveChannels(channels) => remove_channels(draft, &channels),
-            Self::PutDirect(one, other, channel) => put_direct(draft, one, other, channel),
-        })
-    }
+/// Makes a change, as a whole or not at all.
+pub(super) fn make(change: Change, draft: &mut Draft<'_>) -> Made {
+    draft.change(|draft| match change {
+        Change::PutUser(user) => put_user(draft, &user),
+        Change::AddMembers(guild, users) => join(draft, guild, &users),
+        Change::RemoveMembers(guild, users) => leave(draft, guild, &users),
+        Change::RemoveGuild(guild) => remove_guild(draft, guild),
+        Change::AddChannels(guild, channels) => add_channels(draft, guild, &channels),
+        Change::RemoveChannels(channels) => remove_channels(draft, &channels),
+        Change::PutDirect(one, other, channel) => put_direct(draft, one, other, channel),
+    })
 }
 
 fn put_user(draft: &mut Draft<'_>, user: &User) -> Made {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::change::Change;
+use super::change;
 use super::disk::Disk;
 use super::keys;
 use super::shared::Shared;
 use super::writer::Request;
-use crate::directory::{Directory, DirectoryError, DirectoryFuture, DirectorySizes};
+use crate::directory::{Change, Directory, DirectoryError, DirectoryFuture, DirectorySizes};
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
 
@@ -59,17 +59,6 @@ impl EmbeddedDirectory {
         });
         found.unwrap_or_default()
     }
-
-    fn change(&self, change: Change) -> DirectoryFuture<()> {
-        let (answer, answered) = oneshot::channel();
-        let bytes = change.bytes();
-        let asked = self.shared.ask(Request::Change { change, answer }, bytes);
-        Box::pin(async move {
-            asked.map_err(DirectoryError::Unavailable)?;
-            let gone = |_| DirectoryError::Unavailable("the store stopped meanwhile".to_owned());
-            answered.await.map_err(gone)?
-        })
-    }
 }
 
 impl Directory for EmbeddedDirectory {
@@ -82,10 +71,6 @@ impl Directory for EmbeddedDirectory {
                 None
             }
         }
-    }
-
-    fn put_user(&self, user: Arc<User>) -> DirectoryFuture<()> {
-        self.change(Change::PutUser(user))
     }
 
     fn guilds_of(&self, user: UserId) -> Vec<GuildId> {
@@ -103,44 +88,26 @@ impl Directory for EmbeddedDirectory {
         channels.into_iter().map(ChannelId::new).collect()
     }
 
-    fn add_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
-        self.change(Change::AddMembers(guild, users))
-    }
-
-    fn remove_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
-        self.change(Change::RemoveMembers(guild, users))
-    }
-
-    fn remove_guild(&self, guild: GuildId) -> DirectoryFuture<()> {
-        self.change(Change::RemoveGuild(guild))
-    }
-
     fn guild_of(&self, channel: ChannelId) -> Option<GuildId> {
         self.number(&keys::channel(channel.get())).map(GuildId::new)
-    }
-
-    fn add_channels(&self, guild: GuildId, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
-        self.change(Change::AddChannels(guild, channels))
-    }
-
-    fn remove_channels(&self, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
-        self.change(Change::RemoveChannels(channels))
     }
 
     fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId> {
         self.number(&keys::pair(one, other)).map(ChannelId::new)
     }
 
-    fn put_direct_channel(
-        &self,
-        one: UserId,
-        other: UserId,
-        channel: ChannelId,
-    ) -> DirectoryFuture<()> {
-        self.change(Change::PutDirect(one, other, channel))
-    }
-
     fn sizes(&self) -> DirectorySizes {
         self.shared.sizes()
+    }
+
+    fn change(&self, change: Change) -> DirectoryFuture<()> {
+        let (answer, answered) = oneshot::channel();
+        let bytes = change::bytes(&change);
+        let asked = self.shared.ask(Request::Change { change, answer }, bytes);
+        Box::pin(async move {
+            asked.map_err(DirectoryError::Unavailable)?;
+            let gone = |_| DirectoryError::Unavailable("the store stopped meanwhile".to_owned());
+            answered.await.map_err(gone)?
+        })
     }
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use fjall::PersistMode;
 use tokio::sync::oneshot;
 
-use super::change::Change;
+use super::change;
 use super::disk::{DirLock, Disk};
 use super::draft::{Draft, LastPositions};
 use super::shared::{Shared, Stop};
 use super::space::Space;
 use crate::clock;
-use crate::directory::DirectoryError;
+use crate::directory::{Change, DirectoryError};
 use crate::journal::{JournalError, NewRecord, Snapshot};
 use crate::protocol::{GuildId, MessageId, Position};
 use crate::supervision::lifeline::Lifeline;
@@ -248,7 +248,7 @@ impl Writer {
                     answer,
                 } => Pending::Unit(answer, draft.put_snapshot(guild, snapshot)),
                 Request::Change { change, answer } => {
-                    Pending::Change(answer, change.make(&mut draft))
+                    Pending::Change(answer, change::make(change, &mut draft))
                 }
                 Request::Remove { .. } | Request::Trim { .. } => {
                     unreachable!("what forgets has commits of its own")

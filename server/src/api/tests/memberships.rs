@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::guilds::{BOB, call, guild_of_two};
 use super::*;
-use crate::directory::{DirectoryFuture, DirectorySizes};
+use crate::directory::{Change, DirectoryFuture, DirectorySizes};
 use crate::protocol::objects::User;
 
 /// Writes of memberships are done after a while that is different each time; all else at once.
@@ -31,32 +31,8 @@ impl Whiles {
 }
 
 impl Directory for SlowDirectory {
-    fn add_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
-        let (inner, before, after) = (self.inner.clone(), self.whiles.next(), self.whiles.next());
-        Box::pin(async move {
-            tokio::time::sleep(before).await;
-            let result = inner.add_members(guild, users).await;
-            tokio::time::sleep(after).await;
-            result
-        })
-    }
-
-    fn remove_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
-        let (inner, before, after) = (self.inner.clone(), self.whiles.next(), self.whiles.next());
-        Box::pin(async move {
-            tokio::time::sleep(before).await;
-            let result = inner.remove_members(guild, users).await;
-            tokio::time::sleep(after).await;
-            result
-        })
-    }
-
     fn user(&self, id: UserId) -> Option<Arc<User>> {
         self.inner.user(id)
-    }
-
-    fn put_user(&self, user: Arc<User>) -> DirectoryFuture<()> {
-        self.inner.put_user(user)
     }
 
     fn guilds_of(&self, user: UserId) -> Vec<GuildId> {
@@ -71,37 +47,29 @@ impl Directory for SlowDirectory {
         self.inner.is_member(user, guild)
     }
 
-    fn remove_guild(&self, guild: GuildId) -> DirectoryFuture<()> {
-        self.inner.remove_guild(guild)
-    }
-
     fn guild_of(&self, channel: ChannelId) -> Option<GuildId> {
         self.inner.guild_of(channel)
-    }
-
-    fn add_channels(&self, guild: GuildId, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
-        self.inner.add_channels(guild, channels)
-    }
-
-    fn remove_channels(&self, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
-        self.inner.remove_channels(channels)
     }
 
     fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId> {
         self.inner.direct_channel(one, other)
     }
 
-    fn put_direct_channel(
-        &self,
-        one: UserId,
-        other: UserId,
-        channel: ChannelId,
-    ) -> DirectoryFuture<()> {
-        self.inner.put_direct_channel(one, other, channel)
-    }
-
     fn sizes(&self) -> DirectorySizes {
         self.inner.sizes()
+    }
+
+    fn change(&self, change: Change) -> DirectoryFuture<()> {
+        if !matches!(change, Change::AddMembers(..) | Change::RemoveMembers(..)) {
+            return self.inner.change(change);
+        }
+        let (inner, before, after) = (self.inner.clone(), self.whiles.next(), self.whiles.next());
+        Box::pin(async move {
+            tokio::time::sleep(before).await;
+            let result = inner.change(change).await;
+            tokio::time::sleep(after).await;
+            result
+        })
     }
 }
 

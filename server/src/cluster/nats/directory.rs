@@ -102,6 +102,36 @@ impl NatsDirectory {
             numbers: Arc::default(),
         })
     }
+}
+
+impl Directory for NatsDirectory {
+    fn user(&self, id: UserId) -> Option<Arc<User>> {
+        self.shared.memory.load().user(id)
+    }
+
+    fn guilds_of(&self, user: UserId) -> Vec<GuildId> {
+        self.shared.memory.load().guilds_of(user)
+    }
+
+    fn is_member(&self, user: UserId, guild: GuildId) -> bool {
+        self.shared.memory.load().is_member(user, guild)
+    }
+
+    fn direct_channels_of(&self, user: UserId) -> Vec<ChannelId> {
+        self.shared.memory.load().direct_channels_of(user)
+    }
+
+    fn guild_of(&self, channel: ChannelId) -> Option<GuildId> {
+        self.shared.memory.load().guild_of(channel)
+    }
+
+    fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId> {
+        self.shared.memory.load().direct_channel(one, other)
+    }
+
+    fn sizes(&self) -> DirectorySizes {
+        self.shared.memory.load().sizes()
+    }
 
     fn change(&self, change: Change) -> DirectoryFuture<()> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
@@ -130,69 +160,6 @@ impl NatsDirectory {
             let stopped = |_| DirectoryError::Unavailable("the node stops".to_owned());
             answered.await.map_err(stopped)?
         })
-    }
-}
-
-impl Directory for NatsDirectory {
-    fn user(&self, id: UserId) -> Option<Arc<User>> {
-        self.shared.memory.load().user(id)
-    }
-
-    fn put_user(&self, user: Arc<User>) -> DirectoryFuture<()> {
-        self.change(Change::PutUser(user))
-    }
-
-    fn guilds_of(&self, user: UserId) -> Vec<GuildId> {
-        self.shared.memory.load().guilds_of(user)
-    }
-
-    fn is_member(&self, user: UserId, guild: GuildId) -> bool {
-        self.shared.memory.load().is_member(user, guild)
-    }
-
-    fn direct_channels_of(&self, user: UserId) -> Vec<ChannelId> {
-        self.shared.memory.load().direct_channels_of(user)
-    }
-
-    fn add_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
-        self.change(Change::AddMembers(guild, users))
-    }
-
-    fn remove_members(&self, guild: GuildId, users: Vec<UserId>) -> DirectoryFuture<()> {
-        self.change(Change::RemoveMembers(guild, users))
-    }
-
-    fn remove_guild(&self, guild: GuildId) -> DirectoryFuture<()> {
-        self.change(Change::RemoveGuild(guild))
-    }
-
-    fn guild_of(&self, channel: ChannelId) -> Option<GuildId> {
-        self.shared.memory.load().guild_of(channel)
-    }
-
-    fn add_channels(&self, guild: GuildId, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
-        self.change(Change::AddChannels(guild, channels))
-    }
-
-    fn remove_channels(&self, channels: Vec<ChannelId>) -> DirectoryFuture<()> {
-        self.change(Change::RemoveChannels(channels))
-    }
-
-    fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId> {
-        self.shared.memory.load().direct_channel(one, other)
-    }
-
-    fn put_direct_channel(
-        &self,
-        one: UserId,
-        other: UserId,
-        channel: ChannelId,
-    ) -> DirectoryFuture<()> {
-        self.change(Change::PutDirect(one, other, channel))
-    }
-
-    fn sizes(&self) -> DirectorySizes {
-        self.shared.memory.load().sizes()
     }
 }
 

@@ -130,7 +130,7 @@ impl Follower {
                 return;
             }
         };
-        let result = letter.change.make(&self.shared.memory.load());
+        let result = self.shared.memory.load().make(letter.change);
         if letter.from != self.shared.me {
             return;
         }
@@ -157,8 +157,8 @@ impl Follower {
                 .map_err(|error| NatsError::new("the directory's snapshot is damaged", &error))?;
             let memory = MemoryDirectory::new();
             for change in changes {
-                change
-                    .make(&memory)
+                memory
+                    .make(change)
                     .map_err(|error| NatsError::new("the directory's snapshot", &error))?;
             }
             self.shared.memory.store(Arc::new(memory));
