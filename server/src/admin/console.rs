@@ -6,23 +6,23 @@
 use crate::web::asset;
 
 asset::assets! {
-    "console":
-    "/", HTML, "index.html";
-    "/console/console.css", CSS, "console.css";
-    "/console/icon.svg", SVG, "icon.svg";
-    "/console/chart.js", JAVASCRIPT, "chart.js";
-    "/console/client.js", JAVASCRIPT, "client.js";
-    "/console/console.js", JAVASCRIPT, "console.js";
-    "/console/dom.js", JAVASCRIPT, "dom.js";
-    "/console/executors.js", JAVASCRIPT, "executors.js";
-    "/console/feed.js", JAVASCRIPT, "feed.js";
-    "/console/format.js", JAVASCRIPT, "format.js";
-    "/console/guild.js", JAVASCRIPT, "guild.js";
-    "/console/guilds.js", JAVASCRIPT, "guilds.js";
-    "/console/history.js", JAVASCRIPT, "history.js";
-    "/console/overview.js", JAVASCRIPT, "overview.js";
-    "/console/ring.js", JAVASCRIPT, "ring.js";
-    "/console/sessions.js", JAVASCRIPT, "sessions.js";
+    "/", HTML, "console/index.html";
+    "/console/console.css", CSS, "console/console.css";
+    "/shared/icon.svg", SVG, "shared/icon.svg";
+    "/shared/elements.js", JAVASCRIPT, "shared/elements.js";
+    "/console/chart.js", JAVASCRIPT, "console/chart.js";
+    "/console/client.js", JAVASCRIPT, "console/client.js";
+    "/console/console.js", JAVASCRIPT, "console/console.js";
+    "/console/dom.js", JAVASCRIPT, "console/dom.js";
+    "/console/executors.js", JAVASCRIPT, "console/executors.js";
+    "/console/feed.js", JAVASCRIPT, "console/feed.js";
+    "/console/format.js", JAVASCRIPT, "console/format.js";
+    "/console/guild.js", JAVASCRIPT, "console/guild.js";
+    "/console/guilds.js", JAVASCRIPT, "console/guilds.js";
+    "/console/history.js", JAVASCRIPT, "console/history.js";
+    "/console/overview.js", JAVASCRIPT, "console/overview.js";
+    "/console/ring.js", JAVASCRIPT, "console/ring.js";
+    "/console/sessions.js", JAVASCRIPT, "console/sessions.js";
 }
 
 /// Adds the page.

@@ -26,13 +26,13 @@ pub const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 /// Media type of a drawing.
 pub const SVG: &str = "image/svg+xml";
 
-/// The files of a page: `path, TYPE, file;` each, the files in a folder of `server/web/`.
+/// The files of a page: `path, TYPE, file;` each, the files in `server/web/`.
 macro_rules! assets {
-    ($folder:literal: $($path:literal, $content_type:ident, $file:literal;)*) => {
+    ($($path:literal, $content_type:ident, $file:literal;)*) => {
         static ASSETS: &[$crate::web::asset::Asset] = &[$($crate::web::asset::Asset {
             path: $path,
             content_type: $crate::web::asset::$content_type,
-            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/", $folder, "/", $file)),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/web/", $file)),
         }),*];
     };
 }

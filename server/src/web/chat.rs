@@ -10,19 +10,19 @@ use serde_json::Value;
 use super::asset;
 
 asset::assets! {
-    "chat":
-    "/", HTML, "index.html";
-    "/chat/chat.css", CSS, "chat.css";
-    "/chat/icon.svg", SVG, "icon.svg";
-    "/chat/chat.js", JAVASCRIPT, "chat.js";
-    "/chat/composer.js", JAVASCRIPT, "composer.js";
-    "/chat/dom.js", JAVASCRIPT, "dom.js";
-    "/chat/gateway.js", JAVASCRIPT, "gateway.js";
-    "/chat/message.js", JAVASCRIPT, "message.js";
-    "/chat/rest.js", JAVASCRIPT, "rest.js";
-    "/chat/sidebar.js", JAVASCRIPT, "sidebar.js";
-    "/chat/timeline.js", JAVASCRIPT, "timeline.js";
-    "/chat/world.js", JAVASCRIPT, "world.js";
+    "/", HTML, "chat/index.html";
+    "/chat/chat.css", CSS, "chat/chat.css";
+    "/shared/icon.svg", SVG, "shared/icon.svg";
+    "/shared/elements.js", JAVASCRIPT, "shared/elements.js";
+    "/chat/chat.js", JAVASCRIPT, "chat/chat.js";
+    "/chat/composer.js", JAVASCRIPT, "chat/composer.js";
+    "/chat/dom.js", JAVASCRIPT, "chat/dom.js";
+    "/chat/gateway.js", JAVASCRIPT, "chat/gateway.js";
+    "/chat/message.js", JAVASCRIPT, "chat/message.js";
+    "/chat/rest.js", JAVASCRIPT, "chat/rest.js";
+    "/chat/sidebar.js", JAVASCRIPT, "chat/sidebar.js";
+    "/chat/timeline.js", JAVASCRIPT, "chat/timeline.js";
+    "/chat/world.js", JAVASCRIPT, "chat/world.js";
 }
 
 /// Adds the page. `demo` is what `guildhall dev` offers it at `/demo.json`; without it, the page

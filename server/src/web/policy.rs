@@ -3,6 +3,9 @@
 
 use super::asset::{Asset, HTML, JAVASCRIPT};
 
+/// Where the files are that the pages share.
+const SHARED: &str = "/shared/";
+
 /// Checks that a page whose files are below `folder` has no inline script, style or handler, names
 /// nothing that is not served, and parses no text as markup.
 pub(crate) fn check(assets: &[Asset], folder: &str) {
@@ -27,7 +30,10 @@ fn check_page(asset: &Asset, folder: &str, paths: &[&str]) {
     for script in asset.text.split("<script").skip(1) {
         assert!(script.contains(&format!("src=\"{folder}")), "inline script");
     }
-    let named = asset.text.split('"').filter(|it| it.starts_with(folder));
+    let named = asset
+        .text
+        .split('"')
+        .filter(|it| it.starts_with(folder) || it.starts_with(SHARED));
     for named in named {
         assert!(paths.contains(&named), "{named} is not served");
     }
@@ -45,8 +51,11 @@ fn check_script(asset: &Asset, folder: &str, paths: &[&str]) {
     }
     let imports = asset.text.lines().filter(|it| it.starts_with("import "));
     for line in imports {
-        let file = line.split('\'').nth(1).unwrap().trim_start_matches("./");
-        let path = format!("{folder}{file}");
+        let file = line.split('\'').nth(1).unwrap();
+        let path = match file.strip_prefix("../shared/") {
+            Some(file) => format!("{SHARED}{file}"),
+            None => format!("{folder}{}", file.trim_start_matches("./")),
+        };
         assert!(paths.contains(&path.as_str()), "{path} is not served");
     }
 }

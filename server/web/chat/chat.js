@@ -1,7 +1,8 @@
 // The chat page: who is signed in, which channel is open, and what the gateway says about it.
 
 import { Composer } from './composer.js';
-import { byId, el, notify, paintAvatar } from './dom.js';
+import { notify, paintAvatar } from './dom.js';
+import { byId, el } from '../shared/elements.js';
 import { Gateway } from './gateway.js';
 import { Rest } from './rest.js';
 import { Typists, showChannels, showMembers } from './sidebar.js';

@@ -1,6 +1,6 @@
 // The field for a new message.
 
-import { byId } from './dom.js';
+import { byId } from '../shared/elements.js';
 
 const MOST_CHARACTERS = 2_000;
 /** From here on the rest is counted down. */

@@ -1,36 +1,10 @@
-// Making elements. Text only ever goes in as text: nothing here parses markup.
+// The parts that the chat is made of.
 
-/** The element with this id; it is in the page. */
-export const byId = (id) => document.getElementById(id);
-
-/**
- * Makes an element. Properties: `class`, `text`, `data` (dataset), `on` (listeners), `hidden`;
- * anything else is an attribute, left out where it is null or false.
- */
-export function el(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name === 'class') element.className = value;
-    else if (name === 'text') element.textContent = value;
-    else if (name === 'data') Object.assign(element.dataset, value);
-    else if (name === 'hidden') element.hidden = value;
-    else if (name === 'on') for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? '' : value);
-  }
-  element.append(...children);
-  return element;
-}
+import { byId, el, svg } from '../shared/elements.js';
 
 /** A line icon from an SVG path. */
 export function icon(path) {
-  const namespace = 'http://www.w3.org/2000/svg';
-  const svg = document.createElementNS(namespace, 'svg');
-  svg.setAttribute('viewBox', '0 0 24 24');
-  svg.setAttribute('aria-hidden', 'true');
-  const shape = document.createElementNS(namespace, 'path');
-  shape.setAttribute('d', path);
-  svg.append(shape);
-  return svg;
+  return svg('svg', { viewBox: '0 0 24 24', 'aria-hidden': 'true' }, svg('path', { d: path }));
 }
 
 /** A button that shows an icon and is called by its label. */

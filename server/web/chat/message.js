@@ -1,6 +1,7 @@
 // One message as an element.
 
-import { el, iconButton, paintAvatar, timeElement } from './dom.js';
+import { iconButton, paintAvatar, timeElement } from './dom.js';
+import { el } from '../shared/elements.js';
 
 const LINK = /(https?:\/\/[^\s<>"]+[^\s<>".,;:!?')\]}])|<@!?(\d{1,20})>|<#(\d{1,20})>/g;
 const PALETTE = ['👍', '❤️', '😂', '🎉', '👀', '🚀', '😢', '🤔'];

@@ -1,6 +1,7 @@
 // Beside the messages: channels, members, and who is typing.
 
-import { byId, el, paintAvatar } from './dom.js';
+import { paintAvatar } from './dom.js';
+import { byId, el } from '../shared/elements.js';
 
 /** Members listed of each kind; a guild may have a hundred thousand. */
 const MOST_MEMBERS = 200;

@@ -1,6 +1,7 @@
 // The messages of the open channel: what is loaded, in order, and the list that shows it.
 
-import { byId, dayName, el, notify, sameDay } from './dom.js';
+import { dayName, notify, sameDay } from './dom.js';
+import { byId, el } from '../shared/elements.js';
 import { Toolbar, countReaction, messageElement, showContent, showReactions } from './message.js';
 import { compareIds } from './world.js';
 

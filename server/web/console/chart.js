@@ -1,6 +1,7 @@
 // A line over the last minutes, with its name, its newest value and its range.
 
-import { el, setText, svg } from './dom.js';
+import { setText } from './dom.js';
+import { el, svg } from '../shared/elements.js';
 import { History } from './history.js';
 
 const WIDTH = 240;

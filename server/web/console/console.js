@@ -1,7 +1,8 @@
 // The console: signs in, listens to the feed, shows the view that the address names.
 
 import { Client } from './client.js';
-import { byId, el, notify, setText } from './dom.js';
+import { notify, setText } from './dom.js';
+import { byId, el } from '../shared/elements.js';
 import * as executors from './executors.js';
 import { Feed } from './feed.js';
 import * as guild from './guild.js';

@@ -1,6 +1,7 @@
 // The threads that run guilds, each as a bar of its guilds' shares.
 
-import { el, setText } from './dom.js';
+import { setText } from './dom.js';
+import { el } from '../shared/elements.js';
 import { count, percent } from './format.js';
 
 /** A hue that follows from a guild's id: the golden angle keeps neighbours apart. */

@@ -1,7 +1,8 @@
 // One guild: where it lives and why, how busy it is, what can be done about it.
 
 import { Chart } from './chart.js';
-import { confirmed, el, notify, section, setText, table } from './dom.js';
+import { confirmed, notify, section, setText, table } from './dom.js';
+import { el } from '../shared/elements.js';
 import { bytes, count, figure, milliseconds, moment, percent, span } from './format.js';
 
 const PERIOD_MS = 1_000;

@@ -1,6 +1,7 @@
 // The busiest guilds, live.
 
-import { el, setText, table } from './dom.js';
+import { setText, table } from './dom.js';
+import { el } from '../shared/elements.js';
 import { bytes, count, percent } from './format.js';
 
 const COLUMNS = [

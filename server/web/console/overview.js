@@ -1,7 +1,8 @@
 // How the node is doing: figures of the last three minutes.
 
 import { Chart } from './chart.js';
-import { el, section, setText } from './dom.js';
+import { section, setText } from './dom.js';
+import { el } from '../shared/elements.js';
 import { bytes, count, figure, milliseconds, moment, span } from './format.js';
 import { guildRows, guildTable } from './guilds.js';
 

@@ -1,6 +1,7 @@
 // The consistent-hash ring: every virtual node as a tick in its node's colour, and where a guild falls.
 
-import { el, section, setText, svg, table } from './dom.js';
+import { section, setText, table } from './dom.js';
+import { el, svg } from '../shared/elements.js';
 import { count, percent } from './format.js';
 
 const SIZE = 420;

@@ -1,6 +1,7 @@
 // One session by its id, and those with the most waiting for them.
 
-import { el, setText, table } from './dom.js';
+import { setText, table } from './dom.js';
+import { el } from '../shared/elements.js';
 import { bytes, count, span } from './format.js';
 
 const PERIOD_MS = 2_000;
