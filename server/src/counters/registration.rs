@@ -1,6 +1,6 @@
 //! Under which name and with which words each figure is shown to a scrape.
 
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::process::ProcessCollector;
 use super::{Counters, PREFIX};
@@ -17,8 +17,15 @@ pub fn register(counters: &Counters, registry: &mut Registry) {
     gauges_and_latencies(counters, own);
 }
 
+/// Registers figures that have no unit but their number.
+fn each<M: Metric + Clone, const N: usize>(own: &mut Registry, figures: [(&str, &str, &M); N]) {
+    for (name, help, figure) in figures {
+        own.register(name, help, figure.clone());
+    }
+}
+
 fn gateway_counters(c: &Counters, own: &mut Registry) {
-    for (name, help, counter) in [
+    let figures = [
         (
             "publishes",
             "Events that guilds handed to hubs",
@@ -85,13 +92,12 @@ fn gateway_counters(c: &Counters, own: &mut Registry) {
             "REST requests answered with 429",
             &c.rest_limited,
         ),
-    ] {
-        own.register(name, help, counter.clone());
-    }
+    ];
+    each(own, figures);
 }
 
 fn guild_and_store_counters(c: &Counters, own: &mut Registry) {
-    for (name, help, counter) in [
+    let figures = [
         (
             "mail_refused",
             "Requests not taken because a mailbox was full",
@@ -123,13 +129,12 @@ fn guild_and_store_counters(c: &Counters, own: &mut Registry) {
             "Writes that the store refused",
             &c.store_refused,
         ),
-    ] {
-        own.register(name, help, counter.clone());
-    }
+    ];
+    each(own, figures);
 }
 
 fn supervision(c: &Counters, own: &mut Registry) {
-    for (name, help, counter) in [
+    let figures = [
         (
             "guild_restarts",
             "Guild actors started again after a panic",
@@ -150,9 +155,8 @@ fn supervision(c: &Counters, own: &mut Registry) {
             "Hubs started again after a panic",
             &c.hub_restarts,
         ),
-    ] {
-        own.register(name, help, counter.clone());
-    }
+    ];
+    each(own, figures);
 }
 
 fn balance(c: &Counters, own: &mut Registry) {
@@ -216,7 +220,7 @@ fn split_figures(c: &Counters, own: &mut Registry) {
 }
 
 fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
-    for (name, help, gauge) in [
+    let gauges = [
         (
             "compressed_connections",
             "Gateway connections whose frames are compressed",
@@ -237,9 +241,8 @@ fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
             "Writes that wait for the store",
             &c.store_queue,
         ),
-    ] {
-        own.register(name, help, gauge.clone());
-    }
+    ];
+    each(own, gauges);
     for (name, help, latency) in [
         (
             "append",
