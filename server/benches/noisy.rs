@@ -7,6 +7,8 @@
 //! a thread of its own and keeps as many requests waiting as the guild's mailbox takes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "shared/chat.rs"]
+mod chat;
 #[path = "shared/node.rs"]
 mod node;
 #[path = "shared/requests.rs"]
@@ -16,11 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use chat::{make, say};
 use futures_util::future::join_all;
 use guildhall_server::counters::Counters;
 use guildhall_server::guild::actor::GuildSettings;
 use guildhall_server::guild::balancer;
-use guildhall_server::guild::command::{Caller, Command, NewMessage, Request};
 use guildhall_server::guild::executors::{ExecutorKind, Executors};
 use guildhall_server::guild::registry::Registry;
 use guildhall_server::guild::router::Router;
@@ -29,9 +31,8 @@ use guildhall_server::journal::{
 };
 use guildhall_server::placement::executors::BalanceSettings;
 use guildhall_server::protocol::objects::User;
-use guildhall_server::protocol::{ChannelId, GuildId, MessageId, Position, UserId};
+use guildhall_server::protocol::{GuildId, MessageId, Position, UserId};
 use node::node;
-use requests::create_guild;
 
 const QUIET: u64 = 100;
 const FLOODED: u64 = QUIET + 1;
@@ -225,27 +226,6 @@ impl Drop for Flood {
             thread.join().unwrap();
         }
     }
-}
-
-async fn make(router: &Router, owner: &Arc<User>, guild: u64) {
-    let request = create_guild("bench", Arc::clone(owner), channel(guild));
-    router.ask(GuildId::new(guild), request).await.unwrap();
-}
-
-const fn channel(guild: u64) -> ChannelId {
-    ChannelId::new(1_000_000 + guild)
-}
-
-async fn say(router: &Router, owner: &Arc<User>, guild: u64) {
-    let message = NewMessage {
-        content: "a message of a common length, as people send them to each other".to_owned(),
-        ..NewMessage::default()
-    };
-    let request = Request {
-        caller: Caller::User(Arc::clone(owner)),
-        command: Command::CreateMessage(channel(guild), Box::new(message)),
-    };
-    router.ask(GuildId::new(guild), request).await.unwrap();
 }
 
 /// A quiet guild's messages, each due at its time whatever the last one took; how long each took from

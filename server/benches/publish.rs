@@ -4,6 +4,8 @@
 //! its last one is acknowledged. The time of the disk's own `fdatasync` is printed beside.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "shared/chat.rs"]
+mod chat;
 #[path = "shared/node.rs"]
 mod node;
 #[path = "shared/requests.rs"]
@@ -16,18 +18,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chat::{make, say};
 use futures_util::future::join_all;
 use guildhall_server::counters::Counters;
 use guildhall_server::guild::actor::GuildSettings;
-use guildhall_server::guild::command::{Caller, Command, NewMessage, Request};
 use guildhall_server::guild::executors::Executors;
 use guildhall_server::guild::router::Router;
 use guildhall_server::journal::{Journal, MemoryJournal};
+use guildhall_server::protocol::UserId;
 use guildhall_server::protocol::objects::User;
-use guildhall_server::protocol::{ChannelId, GuildId, UserId};
 use guildhall_server::store::{Store, StoreSettings};
 use node::node;
-use requests::create_guild;
 
 const SECONDS: u64 = 3;
 /// Fewest messages in flight, all guilds together.
@@ -122,15 +123,6 @@ async fn measure(durability: &str, guilds: u64, dir: &Path) {
     registry.executors().stop();
 }
 
-async fn make(router: &Router, owner: &Arc<User>, guild: u64) {
-    let request = create_guild("bench", Arc::clone(owner), channel(guild));
-    router.ask(GuildId::new(guild), request).await.unwrap();
-}
-
-const fn channel(guild: u64) -> ChannelId {
-    ChannelId::new(1_000_000 + guild)
-}
-
 async fn publish(
     router: &Router,
     owner: &Arc<User>,
@@ -139,16 +131,8 @@ async fn publish(
 ) -> Vec<Duration> {
     let mut took = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        let message = NewMessage {
-            content: "a message of a common length, as people send them to each other".to_owned(),
-            ..NewMessage::default()
-        };
-        let request = Request {
-            caller: Caller::User(Arc::clone(owner)),
-            command: Command::CreateMessage(channel(guild), Box::new(message)),
-        };
         let start = Instant::now();
-        router.ask(GuildId::new(guild), request).await.unwrap();
+        say(router, owner, guild).await;
         took.push(start.elapsed());
     }
     took

@@ -11,7 +11,7 @@ use guildhall_tests::admin::Guild;
 use guildhall_tests::flood::post_until;
 use guildhall_tests::numbered::{content, numbers};
 use guildhall_tests::rest::text;
-use guildhall_tests::{Account, Answer, Cut, Gateway, Session, Setup, World, eventually};
+use guildhall_tests::{Account, Answer, Gateway, Reader, Session, Setup, World, eventually};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -53,47 +53,24 @@ async fn post(world: &World, guild: &str, what: &str, body: Option<Value>) -> An
         .await
 }
 
-/// What one session reads, over all its connections.
-struct Reader {
-    world: Arc<World>,
-    random: Rng,
-    cut: Cut,
-    /// Ids of the messages, in the order in which they came.
-    messages: Vec<String>,
-}
-
-impl Reader {
-    /// Reads `events` events, or to the end of the series where that is sooner; says whether it is
-    /// the end.
-    async fn read(&mut self, gateway: &mut Gateway, events: usize) -> bool {
-        for _ in 0..events {
-            let payload = gateway.next().await;
-            assert_ne!(payload.op, 9, "refused after {}", self.messages.len());
-            self.cut.seq = gateway.seq();
-            if payload.is("MESSAGE_CREATE") {
-                if payload.d["content"] == "end" {
-                    return true;
-                }
-                self.messages.push(text(&payload.d["id"]).to_owned());
-            }
+/// Reads to the end of the series, over many connections where it `cuts`.
+async fn follow(
+    mut reader: Reader,
+    mut gateway: Gateway,
+    mut random: Rng,
+    cuts: bool,
+) -> Vec<String> {
+    loop {
+        let life = if cuts {
+            random.usize(1..LIFE)
+        } else {
+            usize::MAX
+        };
+        if reader.read(&mut gateway, life).await {
+            return reader.into_messages();
         }
-        false
-    }
-
-    async fn run(mut self, session: Session, cuts: bool) -> Vec<String> {
-        let (mut gateway, _) = session.into_parts();
-        loop {
-            let life = if cuts {
-                self.random.usize(1..LIFE)
-            } else {
-                usize::MAX
-            };
-            if self.read(&mut gateway, life).await {
-                return self.messages;
-            }
-            drop(gateway);
-            gateway = self.cut.ask(&self.world.server).await;
-        }
+        drop(gateway);
+        gateway = reader.resume().await;
     }
 }
 
@@ -101,18 +78,9 @@ async fn readers(world: &Arc<World>) -> JoinSet<Vec<String>> {
     let mut random = Rng::new();
     let mut readers = JoinSet::new();
     for (number, account) in world.members.iter().enumerate() {
-        let session = world.login(account).await;
-        let reader = Reader {
-            world: Arc::clone(world),
-            random: random.fork(),
-            cut: Cut {
-                id: session.id.clone(),
-                token: session.token.clone(),
-                seq: session.seq(),
-            },
-            messages: Vec::new(),
-        };
-        readers.spawn(reader.run(session, number >= SESSIONS));
+        let (reader, gateway) = Reader::login(world, account).await;
+        let cuts = number >= SESSIONS;
+        readers.spawn(follow(reader, gateway, random.fork(), cuts));
     }
     readers
 }

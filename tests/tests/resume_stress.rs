@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fastrand::Rng;
 use guildhall_tests::flood::post_until;
 use guildhall_tests::rest::text;
-use guildhall_tests::{Cut, Gateway, Session, Setup, World};
+use guildhall_tests::{Gateway, Reader, Setup, World};
 use tokio::task::JoinSet;
 
 /// Sessions.
@@ -30,71 +30,40 @@ fn seed() -> u64 {
     seed
 }
 
-/// What one session has read, over all its connections.
-struct Reader {
-    world: Arc<World>,
-    random: Rng,
-    cut: Cut,
-    /// Ids of the messages, in the order in which they came.
-    messages: Vec<String>,
+/// Ends a connection in one of the ways in which connections end, and resumes on another.
+async fn reconnect(reader: &Reader, gateway: Gateway, random: &mut Rng) -> Gateway {
+    match random.u8(0..4) {
+        0 => drop(gateway),
+        1 => gateway.reset(),
+        2 => {
+            gateway.close(4000).await;
+        }
+        _ => {
+            let new = reader.resume().await;
+            drop(gateway);
+            return new;
+        }
+    }
+    reader.resume().await
 }
 
-impl Reader {
-    /// Reads `events` events, or to the end of the series where that is sooner; says whether it is
-    /// the end.
-    async fn read(&mut self, gateway: &mut Gateway, events: usize) -> bool {
-        for _ in 0..events {
-            let payload = gateway.next().await;
-            assert_ne!(
-                payload.op,
-                9,
-                "refused after {} messages",
-                self.messages.len()
-            );
-            self.cut.seq = gateway.seq();
-            if !payload.is("MESSAGE_CREATE") {
-                continue;
-            }
-            if payload.d["content"] == "end" {
-                return true;
-            }
-            self.messages.push(text(&payload.d["id"]).to_owned());
-        }
-        false
+/// Reads to the end of the series; is cut [`CUTS`] times before.
+async fn follow(
+    mut reader: Reader,
+    mut gateway: Gateway,
+    mut random: Rng,
+    cuts_left: Arc<AtomicUsize>,
+) -> Vec<String> {
+    for _ in 0..CUTS {
+        // At least one: that tells that the Resume was taken, and that no later one overtakes it.
+        let life = random.usize(1..=LIFE);
+        let is_end = reader.read(&mut gateway, life).await;
+        assert!(!is_end, "posting ends after all cuts");
+        gateway = reconnect(&reader, gateway, &mut random).await;
+        cuts_left.fetch_sub(1, Ordering::Relaxed);
     }
-
-    /// Ends a connection in one of the ways in which connections end, and resumes on another.
-    async fn reconnect(&mut self, gateway: Gateway) -> Gateway {
-        match self.random.u8(0..4) {
-            0 => drop(gateway),
-            1 => gateway.reset(),
-            2 => {
-                gateway.close(4000).await;
-            }
-            _ => {
-                let new = self.cut.ask(&self.world.server).await;
-                drop(gateway);
-                return new;
-            }
-        }
-        self.cut.ask(&self.world.server).await
-    }
-
-    async fn run(mut self, session: Session, cuts_left: Arc<AtomicUsize>) -> Vec<String> {
-        let (mut gateway, _) = session.into_parts();
-        for _ in 0..CUTS {
-            // At least one: that tells that the Resume was taken, and that no later one overtakes it.
-            let life = self.random.usize(1..=LIFE);
-            assert!(
-                !self.read(&mut gateway, life).await,
-                "posting ends after all cuts"
-            );
-            gateway = self.reconnect(gateway).await;
-            cuts_left.fetch_sub(1, Ordering::Relaxed);
-        }
-        while !self.read(&mut gateway, usize::MAX).await {}
-        self.messages
-    }
+    while !reader.read(&mut gateway, usize::MAX).await {}
+    reader.into_messages()
 }
 
 /// Where what came is not what was sent.
@@ -131,18 +100,9 @@ async fn i3_i10_sessions_cut_at_random_moments_see_every_message_once_and_in_ord
     let cuts_left = Arc::new(AtomicUsize::new(SESSIONS * CUTS));
     let mut readers = JoinSet::new();
     for account in &world.members {
-        let session = world.login(account).await;
-        let reader = Reader {
-            world: Arc::clone(&world),
-            random: random.fork(),
-            cut: Cut {
-                id: session.id.clone(),
-                token: session.token.clone(),
-                seq: session.seq(),
-            },
-            messages: Vec::new(),
-        };
-        readers.spawn(reader.run(session, Arc::clone(&cuts_left)));
+        let (reader, gateway) = Reader::login(&world, account).await;
+        let cuts_left = Arc::clone(&cuts_left);
+        readers.spawn(follow(reader, gateway, random.fork(), cuts_left));
     }
     let mut posters = post_until(&world, POSTERS, move || {
         cuts_left.load(Ordering::Relaxed) == 0
