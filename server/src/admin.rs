@@ -27,8 +27,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::{Resource, web};
 use prometheus_client::registry::Registry;
 use socket2::SockRef;
@@ -123,7 +125,9 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
 /// For `HttpServer::on_connect`: has the system drop a connection whose client takes nothing for
 /// 30 seconds. Nothing inside the server could: a live feed's actor is not polled meanwhile.
 pub fn on_connect(connection: &dyn Any, _: &mut Extensions) {
-    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
+    let plain = connection.downcast_ref::<TcpStream>();
+    let secure = connection.downcast_ref::<TlsStream<TcpStream>>();
+    if let Some(stream) = plain.or_else(|| secure.map(|stream| stream.get_ref().0))
         && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(TAKES_NOTHING))
     {
         tracing::warn!(%error, "an admin connection stays without a time-out");

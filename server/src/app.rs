@@ -3,9 +3,11 @@
 mod cluster;
 mod demo;
 mod listener;
+mod reload;
 mod sessions;
 mod settings;
 mod storage;
+mod tls;
 mod views;
 
 use std::future::Future;
@@ -20,6 +22,7 @@ use actix_server::ServerHandle;
 pub use demo::Demo;
 
 use storage::Storage;
+use tls::{Certificate, TlsFiles};
 
 use crate::admin;
 use crate::api;
@@ -72,6 +75,9 @@ pub enum StartError {
     /// A secret cannot be used.
     #[error("{0}")]
     Secret(String),
+    /// A certificate or its key cannot be used.
+    #[error("tls: {0}")]
+    Tls(String),
     /// NATS cannot be used.
     #[error("nats: {0}")]
     Nats(String),
@@ -92,6 +98,7 @@ pub struct App {
     main: TcpListener,
     admin: TcpListener,
     public: PublicUrl,
+    certificates: Certificates,
     storage: Storage,
     ids: Arc<SnowflakeSource>,
     tokens: TokenSigner,
@@ -118,12 +125,13 @@ impl App {
             SocketAddr::new(config.admin.host, config.admin.port),
             &config,
         )?;
+        let certificates = Certificates::open(&config)?;
         let bound = local_addr(&main)?;
         let public = config
             .listen
             .public_url
             .clone()
-            .unwrap_or_else(|| PublicUrl::of_listener(bound));
+            .unwrap_or_else(|| PublicUrl::of_listener(bound, certificates.main.is_some()));
         let secret = config
             .auth_secret()
             .map_err(|error| StartError::Secret(error.to_string()))?;
@@ -176,6 +184,7 @@ impl App {
             main,
             admin,
             public,
+            certificates,
             storage,
             ids,
             tokens,
@@ -202,6 +211,15 @@ impl App {
     /// The address of the admin listener.
     pub fn admin_address(&self) -> Result<SocketAddr, StartError> {
         local_addr(&self.admin)
+    }
+
+    /// Where the operator reaches the node.
+    fn admin_url(&self) -> Result<String, StartError> {
+        let scheme = match self.certificates.admin {
+            Some(_) => "https",
+            None => "http",
+        };
+        Ok(format!("{scheme}://{}", self.admin_address()?))
     }
 
     /// The operator's token.
@@ -241,9 +259,9 @@ impl App {
         let main = listener::main(
             self.main,
             self.config.node.workers,
-            &self.shared,
-            &context,
+            (&self.shared, &context),
             demo.as_ref(),
+            self.certificates.main.as_ref(),
         );
         let view = views::NodeView::new(
             &self.config,
@@ -266,6 +284,7 @@ impl App {
                 token: self.admin_token,
                 open_metrics: self.config.admin.open_metrics,
             },
+            self.certificates.admin.as_ref(),
         );
         let (main, admin) = match (main, admin) {
             (Ok(main), Ok(admin)) => (main, admin),
@@ -287,6 +306,9 @@ impl App {
             self.registry.clone(),
             settings::balance_settings(&self.config),
         ));
+        let counters = Arc::clone(&self.shared.counters);
+        #[allow(clippy::disallowed_methods)] // ended below
+        let reloads = actix_rt::spawn(reload::on_hangup(self.certificates.all(), counters));
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);
@@ -294,6 +316,7 @@ impl App {
             joined.leave().await;
         }
         balancer.abort();
+        reloads.abort();
         self.registry.stop_moves();
         let sessions = drain(&self.shared, &context, &main_handle, &self.config).await;
         admin_handle.stop(false).await;
@@ -312,6 +335,42 @@ impl App {
         self.storage.close();
         Ok(())
     }
+}
+
+/// The certificates of the listeners that speak TLS.
+struct Certificates {
+    main: Option<Certificate>,
+    admin: Option<Certificate>,
+}
+
+impl Certificates {
+    fn open(config: &Config) -> Result<Self, StartError> {
+        let (listen, admin) = (&config.listen, &config.admin);
+        let open = |files: Option<TlsFiles>| {
+            let opened = files.map(Certificate::open).transpose();
+            opened.map_err(|error| StartError::Tls(error.to_string()))
+        };
+        Ok(Self {
+            main: open(TlsFiles::of(
+                listen.tls_cert.as_ref(),
+                listen.tls_key.as_ref(),
+            ))?,
+            admin: open(TlsFiles::of(
+                admin.tls_cert.as_ref(),
+                admin.tls_key.as_ref(),
+            ))?,
+        })
+    }
+
+    fn all(&self) -> Vec<Certificate> {
+        let both = [&self.main, &self.admin];
+        both.into_iter().flatten().cloned().collect()
+    }
+}
+
+/// Whether the files that settings name can be used. Blocks on the disk.
+pub fn check_files(config: &Config) -> Result<(), StartError> {
+    Certificates::open(config).map(|_| ())
 }
 
 /// Asks every client to resume elsewhere, waits a little, closes what is left, takes the sessions,

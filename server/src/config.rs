@@ -166,6 +166,14 @@ impl Config {
             let reason = "a mailbox must have room for the largest request";
             conflict("guild.mailbox_max_bytes", "limits.body_max_bytes", reason);
         }
+        if self.listen.tls_cert.is_some() != self.listen.tls_key.is_some() {
+            let reason = "a certificate needs its key";
+            conflict("listen.tls_cert", "listen.tls_key", reason);
+        }
+        if self.admin.tls_cert.is_some() != self.admin.tls_key.is_some() {
+            let reason = "a certificate needs its key";
+            conflict("admin.tls_cert", "admin.tls_key", reason);
+        }
         if self.gateway.silent_timeout_s > self.gateway.identify_timeout_s {
             let reason = "a silent connection may not stay longer than one that heartbeats";
             conflict(

@@ -64,6 +64,12 @@ pub struct Counters {
     pub upgrades_held: Counter,
     /// Gateway connections refused because too many were held back, or for too long.
     pub upgrades_refused: Counter,
+    /// TLS handshakes on the main port that came to nothing.
+    pub tls_handshake_failures: Counter,
+    /// Files read anew at SIGHUP.
+    pub reloads: Counter,
+    /// Files that could not be used at SIGHUP; what they held before stays in force.
+    pub reload_failures: Counter,
     /// Guilds with a running actor.
     pub guilds_running: Gauge,
     /// Guild actors started again after a panic.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::CommandFactory;
-use guildhall_server::app::{App, Demo};
+use guildhall_server::app::{self, App, Demo};
 use guildhall_server::auth::tokens::TokenSigner;
 use guildhall_server::cli::{
     self, Cli, Command, CompletionsArgs, ConfigArgs, DevArgs, NodeArgs, TokenArgs,
@@ -151,7 +151,9 @@ fn token(args: &TokenArgs) -> anyhow::Result<()> {
 
 fn config(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.node.sources())?;
-    if !args.check {
+    if args.check {
+        app::check_files(&config)?;
+    } else {
         print!("{config}");
     }
     Ok(())

@@ -21,6 +21,7 @@ pub mod shared;
 pub mod sink;
 pub mod socket;
 pub mod state;
+pub mod stream;
 pub mod trail;
 pub mod upgrade;
 pub mod wheel;

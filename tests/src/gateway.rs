@@ -2,16 +2,17 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, CloseCode, Message, WebSocketStream};
 
 use crate::deadline::{DEADLINE, within};
 use crate::inflate::Inflate;
 use crate::payload::Payload;
 use crate::server::Server;
+use crate::wire::Wire;
 
 /// Names of payloads that are kept for the message of a failure.
 const REMEMBERED: usize = 20;
@@ -31,7 +32,7 @@ pub enum Received {
 ///
 /// Every dispatch is checked to have the sequence number after the last one.
 pub struct Gateway {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Wire>,
     inflate: Option<Inflate>,
     seq: u64,
     passed: VecDeque<String>,
@@ -56,17 +57,28 @@ impl Gateway {
 
     /// Connects and reads nothing.
     pub async fn open(server: &Server, path: &str) -> Self {
-        let opened = within("the upgrade", Self::dial(server.address(), path)).await;
+        let opened = within(
+            "the upgrade",
+            Self::dial_under(server.tls(), server.address(), path),
+        )
+        .await;
         opened.unwrap_or_else(|error| panic!("upgrade of {path}: {error}"))
     }
 
     /// The same to a server that may be gone: an error where there is no upgrade.
     pub async fn dial(address: SocketAddr, path: &str) -> Result<Self, tokio_websockets::Error> {
+        Self::dial_under(None, address, path).await
+    }
+
+    async fn dial_under(
+        tls: Option<Arc<rustls::ClientConfig>>,
+        address: SocketAddr,
+        path: &str,
+    ) -> Result<Self, tokio_websockets::Error> {
         let uri = format!("ws://{address}{path}");
         let uri = uri.parse().expect("a URI");
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let local = stream.local_addr()?;
+        let stream = Wire::connect(address, tls).await?;
+        let local = stream.socket().local_addr()?;
         let (socket, _) = ClientBuilder::from_uri(uri).connect_on(stream).await?;
         Ok(Self {
             socket,
@@ -263,7 +275,7 @@ impl Gateway {
     /// Drops the connection so that the server sees it reset rather than ended.
     pub fn reset(self) {
         let stream = self.socket.into_inner();
-        let socket = socket2::SockRef::from(&stream);
+        let socket = socket2::SockRef::from(stream.socket());
         // Without it the connection ends in the ordinary way, which is a cut too.
         let _ = socket.set_linger(Some(std::time::Duration::ZERO));
     }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::binary;
 use crate::deadline::{DEADLINE, eventually};
+use crate::identity::Identity;
 use crate::process::Process;
 use crate::rest::Rest;
 
@@ -39,6 +40,8 @@ pub struct Setup {
     port: u16,
     prefix: Vec<String>,
     folder: Option<PathBuf>,
+    tls: Option<Identity>,
+    trusted: Vec<Identity>,
 }
 
 impl Setup {
@@ -65,6 +68,20 @@ impl Setup {
     #[must_use]
     pub fn set(mut self, pair: impl Into<String>) -> Self {
         self.settings.push(pair.into());
+        self
+    }
+
+    /// Both listeners speak TLS and show this certificate, which lies in [`Server::folder`].
+    #[must_use]
+    pub fn tls(mut self, identity: &Identity) -> Self {
+        self.tls = Some(identity.clone());
+        self.trust(identity)
+    }
+
+    /// Clients of the REST APIs take this certificate as well.
+    #[must_use]
+    pub fn trust(mut self, identity: &Identity) -> Self {
+        self.trusted.push(identity.clone());
         self
     }
 
@@ -143,13 +160,24 @@ pub struct Server {
     line: StartLine,
     started_in: Duration,
     http: reqwest::Client,
+    tls: Option<Identity>,
 }
 
 impl Server {
-    fn start(setup: Setup) -> Self {
+    fn start(mut setup: Setup) -> Self {
         let data = setup.data.unwrap_or_else(|| {
             Arc::new(tempfile::tempdir().expect("a directory for the server's data"))
         });
+        if let Some(identity) = &setup.tls {
+            identity.write(data.path());
+            let (certificate, key) = Identity::paths(data.path());
+            for listener in ["listen", "admin"] {
+                for (name, path) in [("cert", &certificate), ("key", &key)] {
+                    let pair = format!("{listener}.tls_{name}={}", path.display());
+                    setup.settings.push(pair);
+                }
+            }
+        }
         let log = data.path().join("server.log");
         let log_file = File::options()
             .create(true)
@@ -192,11 +220,7 @@ impl Server {
         let started_in = began.elapsed();
         let line = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("{error} in the start line {line}"));
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(DEADLINE)
-            .build()
-            .expect("an HTTP client");
+        let http = client(&setup.trusted);
         Self {
             child,
             data,
@@ -204,6 +228,7 @@ impl Server {
             line,
             started_in,
             http,
+            tls: setup.tls,
         }
     }
 
@@ -220,6 +245,17 @@ impl Server {
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.data.path().join("data")
+    }
+
+    /// The folder that the data directory is in, and certificates are.
+    pub fn folder(&self) -> PathBuf {
+        self.data.path().to_owned()
+    }
+
+    /// What a gateway client connects with, where the server speaks TLS: trust in the certificate that it
+    /// was started with.
+    pub fn tls(&self) -> Option<Arc<rustls::ClientConfig>> {
+        self.tls.as_ref().map(Identity::trusted)
     }
 
     /// What the server has logged.
@@ -300,6 +336,19 @@ impl Drop for Server {
             eprintln!("--- the server's log:\n{}---", tail(&self.log));
         }
     }
+}
+
+/// An HTTP client that trusts these certificates and no other.
+fn client(trusted: &[Identity]) -> reqwest::Client {
+    // The client asks the process for its cryptography; another one may have chosen it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut client = reqwest::Client::builder().no_proxy().timeout(DEADLINE);
+    for identity in trusted {
+        let pem = identity.certificate.as_bytes();
+        let certificate = reqwest::Certificate::from_pem(pem).expect("the certificate is PEM");
+        client = client.add_root_certificate(certificate);
+    }
+    client.build().expect("an HTTP client")
 }
 
 /// Runs a command of the server's binary to its end, in an empty environment and this directory.

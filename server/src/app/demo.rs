@@ -76,7 +76,7 @@ pub(super) async fn prepare(app: &App) -> Result<Demo, StartError> {
     Ok(Demo {
         api: app.public_url().api(),
         gateway: app.public_url().gateway(),
-        admin: format!("http://{}", app.admin_address()?),
+        admin: app.admin_url()?,
         guild_id: ids.guild,
         channel_id: ids.channel,
         bot_token: sign(ids.bot, true),

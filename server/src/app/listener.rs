@@ -6,12 +6,18 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::HttpService;
-use actix_server::Server;
-use actix_service::{fn_service, map_config};
+use actix_codec::Framed;
+use actix_http::h1::Codec;
+use actix_http::{HttpService, Request};
+use actix_rt::net::TcpStream;
+use actix_server::{Server, ServerBuilder};
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_tls::accept::TlsError;
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::dev::AppConfig;
 use actix_web::{App as WebApp, HttpResponse, HttpServer, web as actix};
 
+use super::tls::Certificate;
 use super::{Demo, StartError, connection_grace_s};
 use crate::admin::{self, Admin};
 use crate::api;
@@ -26,6 +32,8 @@ use crate::web::chat;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle REST connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take for the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Threads of the admin listener.
 const ADMIN_WORKERS: usize = 1;
 
@@ -46,51 +54,117 @@ fn worker_here(shared: &SessionShared) -> WorkerCell {
 pub(super) fn main(
     listener: TcpListener,
     workers: usize,
-    shared: &SessionShared,
-    context: &Arc<api::Context>,
+    (shared, context): (&SessionShared, &Arc<api::Context>),
     demo: Option<&Demo>,
+    certificate: Option<&Certificate>,
 ) -> Result<Server, StartError> {
-    let page = demo.map(Demo::page);
-    let (shared, context) = (shared.clone(), Arc::clone(context));
     let address = super::local_addr(&listener)?;
+    let parts = Served {
+        shared: shared.clone(),
+        context: Arc::clone(context),
+        page: demo.map(Demo::page),
+    };
     let server = Server::build()
         .workers(workers)
         .shutdown_timeout(connection_grace_s())
-        .disable_signals()
-        .listen("main", listener, move || {
-            let (context, page, shared) = (Arc::clone(&context), page.clone(), shared.clone());
-            let app = WebApp::new()
-                .configure(|cfg| api::configure(cfg, &context))
-                .configure(|cfg| chat::configure(cfg, page))
-                .default_service(actix::to(not_found));
-            HttpService::build()
-                .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(HEAD_TIMEOUT)
-                .upgrade(fn_service(move |(request, framed)| {
+        .disable_signals();
+    let bound = match certificate {
+        None => plain(server, listener, parts),
+        Some(certificate) => secure(server, listener, parts, certificate),
+    };
+    let server = bound.map_err(|error| StartError::Bind { address, error })?;
+    Ok(server.run())
+}
+
+/// What the main listener serves.
+#[derive(Clone)]
+struct Served {
+    shared: SessionShared,
+    context: Arc<api::Context>,
+    page: Option<serde_json::Value>,
+}
+
+/// The HTTP service of the main listener, over one kind of stream.
+macro_rules! http {
+    ($parts:expr, $stream:ty) => {{
+        let Served {
+            shared,
+            context,
+            page,
+        } = $parts;
+        let app = WebApp::new()
+            .configure(|cfg| api::configure(cfg, &context))
+            .configure(|cfg| chat::configure(cfg, page))
+            .default_service(actix::to(not_found));
+        HttpService::build()
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .upgrade(fn_service(
+                move |(request, framed): (Request, Framed<$stream, Codec>)| {
                     let worker = worker_here(&shared);
                     async move {
                         upgrade::upgrade(worker, request, framed).await;
                         Ok::<_, Infallible>(())
                     }
-                }))
-                .finish(map_config(app, move |()| AppConfig::default()))
-                .tcp()
-        })
-        .map_err(|error| StartError::Bind { address, error })?;
-    Ok(server.run())
+                },
+            ))
+            .h1(map_config(app, move |()| AppConfig::default()))
+    }};
+}
+
+fn plain(
+    server: ServerBuilder,
+    listener: TcpListener,
+    parts: Served,
+) -> std::io::Result<ServerBuilder> {
+    server.listen("main", listener, move || {
+        http!(parts.clone(), TcpStream).tcp()
+    })
+}
+
+fn secure(
+    server: ServerBuilder,
+    listener: TcpListener,
+    parts: Served,
+    certificate: &Certificate,
+) -> std::io::Result<ServerBuilder> {
+    let config = certificate.server_config();
+    server.listen("main", listener, move || {
+        let mut acceptor = Acceptor::new(config.clone());
+        acceptor.set_handshake_timeout(HANDSHAKE_TIMEOUT);
+        let counters = Arc::clone(&parts.shared.counters);
+        acceptor
+            .map_err(move |error| {
+                counters.tls_handshake_failures.inc();
+                tracing::debug!(?error, "no TLS handshake");
+                error.into_service_error()
+            })
+            .map(|stream: TlsStream<TcpStream>| {
+                let address = stream.get_ref().0.peer_addr().ok();
+                (stream, address)
+            })
+            .and_then(http!(parts.clone(), TlsStream<TcpStream>).map_err(TlsError::Service))
+    })
 }
 
 /// The operator's listener.
-pub(super) fn admin(listener: TcpListener, admin: Admin) -> Result<Server, StartError> {
+pub(super) fn admin(
+    listener: TcpListener,
+    admin: Admin,
+    certificate: Option<&Certificate>,
+) -> Result<Server, StartError> {
     let address = super::local_addr(&listener)?;
     let routes = admin::routes(admin);
     let server = HttpServer::new(move || WebApp::new().configure(routes.clone()))
         .on_connect(admin::on_connect)
         .workers(ADMIN_WORKERS)
         .shutdown_timeout(1)
-        .disable_signals()
-        .listen(listener)
-        .map_err(|error| StartError::Bind { address, error })?;
+        .disable_signals();
+    let bound = match certificate {
+        None => server.listen(listener),
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config()),
+    };
+    let server = bound.map_err(|error| StartError::Bind { address, error })?;
     Ok(server.run())
 }
 

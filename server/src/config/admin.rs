@@ -1,6 +1,7 @@
 //! `[admin]`: the operator's listener.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use super::secret::Secret;
 use super::setting::section;
@@ -25,5 +26,10 @@ section! {
         token: Option<Secret> = None, None;
         /// Whether /metrics is served without the token.
         open_metrics: bool = DEFAULT_OPEN_METRICS, None;
+        /// PEM file with the certificate of this listener and those that it was signed with; the
+        /// listener then speaks TLS only. Read anew at SIGHUP.
+        tls_cert: Option<PathBuf> = None, None;
+        /// PEM file with the private key of that certificate.
+        tls_key: Option<PathBuf> = None, None;
     }
 }

@@ -1,6 +1,7 @@
 //! `[listen]`: the main port (REST, gateway, chat page).
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use super::check::within;
 use super::public_url::PublicUrl;
@@ -26,5 +27,10 @@ section! {
         public_url: Option<PublicUrl> = None, None;
         /// Connections that the system keeps while they wait to be accepted.
         backlog: u32 = DEFAULT_BACKLOG, Count, within(1..=65_535);
+        /// PEM file with the certificate of this listener and those that it was signed with; the
+        /// listener then speaks TLS only. Read anew at SIGHUP.
+        tls_cert: Option<PathBuf> = None, None;
+        /// PEM file with the private key of that certificate.
+        tls_key: Option<PathBuf> = None, None;
     }
 }

@@ -48,15 +48,15 @@ impl PublicUrl {
     }
 
     /// The base for clients on the same machine, from the address that is listened on. An address
-    /// that stands for every interface is replaced by the loopback one.
-    pub fn of_listener(bound: SocketAddr) -> Self {
+    /// that stands for every interface is replaced by the loopback one. `secure` where it speaks TLS.
+    pub fn of_listener(bound: SocketAddr, secure: bool) -> Self {
         let host = match bound.ip() {
             ip if !ip.is_unspecified() => ip,
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         };
         Self {
-            secure: false,
+            secure,
             authority: SocketAddr::new(host, bound.port()).to_string(),
         }
     }
@@ -112,9 +112,11 @@ mod tests {
 
     #[test]
     fn a_wildcard_listener_is_reached_over_loopback() {
-        let url = |addr: &str| PublicUrl::of_listener(addr.parse().unwrap()).to_string();
+        let url = |addr: &str| PublicUrl::of_listener(addr.parse().unwrap(), false).to_string();
         assert_eq!(url("0.0.0.0:81"), "http://127.0.0.1:81");
         assert_eq!(url("[::]:81"), "http://[::1]:81");
         assert_eq!(url("10.1.2.3:81"), "http://10.1.2.3:81");
+        let secure = PublicUrl::of_listener("[::]:443".parse().unwrap(), true);
+        assert_eq!(secure.gateway(), "wss://[::1]:443/gateway");
     }
 }

@@ -78,6 +78,17 @@ fn gateway_counters(c: &Counters, own: &mut Registry) {
             &c.upgrades_refused,
         ),
         (
+            "tls_handshake_failures",
+            "TLS handshakes on the main port that came to nothing",
+            &c.tls_handshake_failures,
+        ),
+        ("reloads", "Files read anew at SIGHUP", &c.reloads),
+        (
+            "reload_failures",
+            "Files that could not be used at SIGHUP",
+            &c.reload_failures,
+        ),
+        (
             "session_trail_bytes",
             "Bytes noted of what sessions were handed",
             &c.session_trail_bytes,

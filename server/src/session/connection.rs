@@ -4,10 +4,9 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
-use actix_rt::net::TcpStream;
-
 use super::core::ConnectionCore;
 use super::frames::FrameReader;
+use super::stream::Stream;
 use crate::fanout::lane::{Flushed, Lane};
 use crate::fanout::outbox::Outbox;
 
@@ -17,7 +16,7 @@ pub struct Connection {
     /// Tells it from a later connection under the same key.
     pub generation: u32,
     /// The socket; its task holds it too.
-    pub socket: Rc<TcpStream>,
+    pub socket: Rc<Stream>,
     /// The protocol's state.
     pub core: ConnectionCore,
     /// Reads what the client sends.
@@ -46,11 +45,7 @@ impl Connection {
         scratch: &mut Vec<u8>,
         now_ms: u64,
     ) -> Flushed {
-        let socket = &self.socket;
-        let result = self
-            .lane
-            .flush(events, scratch, |bytes| socket.try_write(bytes));
-        let Ok(flushed) = result else {
+        let Ok(flushed) = self.write(events, scratch) else {
             self.kill();
             return Flushed::default();
         };
@@ -61,6 +56,28 @@ impl Connection {
             self.wake();
         }
         flushed
+    }
+
+    fn write(
+        &mut self,
+        events: Option<&mut Outbox>,
+        scratch: &mut Vec<u8>,
+    ) -> std::io::Result<Flushed> {
+        let socket = &self.socket;
+        let drained = socket.try_flush()?;
+        if !drained.is_empty {
+            return Ok(Flushed {
+                writes: usize::from(drained.bytes > 0),
+                blocked: true,
+                ..Flushed::default()
+            });
+        }
+        let mut flushed = self
+            .lane
+            .flush(events, scratch, |bytes| socket.try_write(bytes))?;
+        // Taken by TLS, not by the socket.
+        flushed.blocked |= socket.has_unsent();
+        Ok(flushed)
     }
 
     /// Ends the connection without another word.

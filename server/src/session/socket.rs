@@ -4,8 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use actix_rt::net::TcpStream;
-
+use super::stream::Stream;
 use super::worker::WorkerCell;
 
 /// Bytes read at once, into a buffer that all connections of a thread share.
@@ -18,14 +17,15 @@ thread_local! {
 }
 
 /// Serves a connection until it ends.
-pub async fn serve(worker: WorkerCell, key: usize, socket: Rc<TcpStream>) {
+pub async fn serve(worker: WorkerCell, key: usize, socket: Rc<Stream>) {
     poll_fn(|cx| poll(&worker, key, &socket, cx)).await;
+    socket.finish();
     let mut worker = worker.borrow_mut();
     worker.gone(key);
     worker.settle();
 }
 
-fn poll(worker: &WorkerCell, key: usize, socket: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+fn poll(worker: &WorkerCell, key: usize, socket: &Stream, cx: &mut Context<'_>) -> Poll<()> {
     {
         let mut worker = worker.borrow_mut();
         let Some(connection) = worker.connection(key) else {
@@ -49,12 +49,7 @@ fn poll(worker: &WorkerCell, key: usize, socket: &TcpStream, cx: &mut Context<'_
 }
 
 /// Reads what is there; ready when the connection ended.
-fn poll_read(
-    worker: &WorkerCell,
-    key: usize,
-    socket: &TcpStream,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
+fn poll_read(worker: &WorkerCell, key: usize, socket: &Stream, cx: &mut Context<'_>) -> Poll<()> {
     for _ in 0..READS_PER_TURN {
         match socket.poll_read_ready(cx) {
             Poll::Pending => return Poll::Pending,
@@ -83,12 +78,7 @@ fn poll_read(
 }
 
 /// Writes on where the socket had taken no more; ready when the connection ended.
-fn poll_write(
-    worker: &WorkerCell,
-    key: usize,
-    socket: &TcpStream,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
+fn poll_write(worker: &WorkerCell, key: usize, socket: &Stream, cx: &mut Context<'_>) -> Poll<()> {
     loop {
         let mut worker = worker.borrow_mut();
         let Some(connection) = worker.connection(key) else {
@@ -97,7 +87,7 @@ fn poll_write(
         if connection.dead {
             return Poll::Ready(());
         }
-        if connection.blocked_since_ms.is_none() {
+        if connection.blocked_since_ms.is_none() && !socket.has_unsent() {
             return Poll::Pending;
         }
         match socket.poll_write_ready(cx) {

@@ -11,10 +11,10 @@ use actix_codec::{Encoder, Framed};
 use actix_http::body::BodySize;
 use actix_http::h1::{Codec, Message};
 use actix_http::{Request, Response, StatusCode, ws};
-use actix_rt::net::TcpStream;
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use super::stream::Stream;
 use super::worker::WorkerCell;
 use super::{shared::SessionShared, socket};
 use crate::auth::rate_limit::Admission;
@@ -35,7 +35,10 @@ struct Wanted {
 }
 
 /// Serves an upgrade request until its socket is handed to the worker.
-pub async fn upgrade(worker: WorkerCell, request: Request, framed: Framed<TcpStream, Codec>) {
+pub async fn upgrade<IO>(worker: WorkerCell, request: Request, framed: Framed<IO, Codec>)
+where
+    IO: AsyncRead + AsyncWrite + Into<Stream> + Unpin,
+{
     let parts = framed.into_parts();
     let (mut stream, early) = (parts.io, parts.read_buf);
     let shared = worker.borrow().shared().clone();
@@ -48,7 +51,7 @@ pub async fn upgrade(worker: WorkerCell, request: Request, framed: Framed<TcpStr
             }
             let answer = ws::handshake_response(request.head()).finish();
             if let Some(answer) = encode(answer, b"") {
-                hand_over(&worker, stream, early, wanted, answer);
+                hand_over(&worker, stream.into(), early, wanted, answer);
             }
         }
         Err(error) => refuse(&mut stream, &request, &error).await,
@@ -107,16 +110,17 @@ async fn wait_for_turn(shared: &SessionShared, address: Option<IpAddr>) -> bool 
 
 fn hand_over(
     worker: &WorkerCell,
-    stream: TcpStream,
+    stream: Stream,
     mut early: BytesMut,
     wanted: Wanted,
     answer: BytesMut,
 ) {
-    let options = socket2::SockRef::from(&stream);
-    // Without these two the connection works all the same, only less promptly.
-    let _ = stream.set_nodelay(true);
     let timeout = worker.borrow().shared().settings.write_timeout;
-    let _ = options.set_tcp_user_timeout(Some(timeout));
+    stream.with_socket(|socket| {
+        // Without these two the connection works all the same, only less promptly.
+        let _ = socket.set_nodelay(true);
+        let _ = socket2::SockRef::from(socket).set_tcp_user_timeout(Some(timeout));
+    });
     let socket = Rc::new(stream);
     let key = {
         let mut worker = worker.borrow_mut();
@@ -132,7 +136,7 @@ fn hand_over(
     actix_rt::spawn(socket::serve(Rc::clone(worker), key, socket));
 }
 
-async fn refuse(stream: &mut TcpStream, request: &Request, error: &ApiError) {
+async fn refuse(stream: &mut (impl AsyncWrite + Unpin), request: &Request, error: &ApiError) {
     let body = error.body().to_string();
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
     tracing::debug!(path = request.path(), %status, "upgrade refused");
@@ -141,8 +145,12 @@ async fn refuse(stream: &mut TcpStream, request: &Request, error: &ApiError) {
         .insert_header(("connection", "close"))
         .finish();
     if let Some(bytes) = encode(answer, body.as_bytes()) {
+        let write = async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await
+        };
         // Who does not take it goes without.
-        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, stream.write_all(&bytes)).await;
+        let _ = tokio::time::timeout(REFUSAL_TIMEOUT, write).await;
     }
 }
 

@@ -21,7 +21,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_rt::net::TcpStream;
 use bytes::Bytes;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -36,6 +35,7 @@ use super::id::SessionId;
 use super::shared::SessionShared;
 use super::sink::Aftermath;
 use super::state::{Link, Session};
+use super::stream::Stream;
 use super::trail::Trail;
 use super::wheel::Wheel;
 use crate::clock;
@@ -144,7 +144,7 @@ impl Worker {
     /// Takes a connection, answers its upgrade and greets it, in one write; answers its key.
     pub fn accept(
         &mut self,
-        socket: Rc<TcpStream>,
+        socket: Rc<Stream>,
         encoding: Encoding,
         answer: impl Into<Bytes>,
     ) -> usize {
