@@ -55,8 +55,8 @@ async fn follow(
     cuts_left: Arc<AtomicUsize>,
 ) -> Vec<String> {
     for _ in 0..CUTS {
-        // At least one: that tells that the Resume was taken, and that no later one overtakes it.
-        let life = random.usize(1..=LIFE);
+        // None: also before the Resume is answered.
+        let life = random.usize(0..=LIFE);
         let is_end = reader.read(&mut gateway, life).await;
         assert!(!is_end, "posting ends after all cuts");
         gateway = reconnect(&reader, gateway, &mut random).await;

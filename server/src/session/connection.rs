@@ -15,6 +15,8 @@ use crate::fanout::outbox::Outbox;
 pub struct Connection {
     /// Tells it from a later connection under the same key.
     pub generation: u32,
+    /// Its number among the connections of the node; later ones have higher ones.
+    pub number: u64,
     /// The socket; its task holds it too.
     pub socket: Rc<Stream>,
     /// The protocol's state.

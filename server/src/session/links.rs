@@ -1,7 +1,7 @@
 //! The ways between workers, and which worker a session is on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -24,30 +24,17 @@ pub enum HubMail {
     /// From a guild.
     News(GuildNews),
     /// From another worker: a Resume for a session of this one arrived there.
-    Yield {
-        /// The session.
-        session: SessionId,
-        /// Who asks.
-        user: UserId,
-        /// What the client has seen.
-        seq: u64,
-        /// Where the new connection is.
-        to: Caller,
-    },
+    Yield(WantedSession),
     /// The answer to `Yield`.
     Yielded {
-        /// The connection that waits.
-        connection: usize,
-        /// Its generation.
-        generation: u32,
+        /// What was asked for.
+        wanted: WantedSession,
         /// Where the session was.
         from: HubId,
         /// What guilds know it by there.
         name: u64,
-        /// The session; `None` where it cannot be resumed.
-        parts: Option<Box<SessionParts>>,
-        /// What the client has seen.
-        seq: u64,
+        /// The session.
+        parts: Result<Box<SessionParts>, NotYielded>,
     },
     /// The operator looks at a session.
     Report {
@@ -74,6 +61,28 @@ pub enum HubMail {
     },
 }
 
+/// A session that a connection of another worker waits for.
+#[derive(Debug, Clone, Copy)]
+pub struct WantedSession {
+    /// The session.
+    pub session: SessionId,
+    /// Who asks.
+    pub user: UserId,
+    /// What the client has seen.
+    pub seq: u64,
+    /// Where the connection is.
+    pub to: Caller,
+}
+
+/// Why a worker does not hand a session over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotYielded {
+    /// It cannot be resumed, or there is none.
+    Gone,
+    /// Its client has resumed it over a later connection.
+    Overtaken,
+}
+
 /// A connection that waits for a session of another worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
@@ -83,6 +92,8 @@ pub struct Caller {
     pub connection: usize,
     /// Its generation.
     pub generation: u32,
+    /// Its number among the connections of the node.
+    pub number: u64,
 }
 
 struct GuildLink(Mailer<HubActor>);
@@ -110,6 +121,7 @@ pub struct WorkerLinks {
     sessions: Arc<DashMap<SessionId, HubId>>,
     next: Arc<AtomicU32>,
     connections: Arc<AtomicUsize>,
+    accepted: Arc<AtomicU64>,
     draining: Arc<AtomicBool>,
     /// Sessions from before a restart.
     pub parked: ParkedSessions,
@@ -168,6 +180,17 @@ impl WorkerLinks {
         self.sessions.insert(session, hub);
     }
 
+    /// Sends a session to another hub and notes that it is there; false where there is no such hub. Who
+    /// looks for it meanwhile waits, so that what is asked of the new hub comes after the session.
+    pub fn send(&self, session: SessionId, to: HubId, mail: HubMail) -> bool {
+        let place = self.sessions.entry(session);
+        let sent = self.post(to, mail);
+        if sent {
+            place.insert(to);
+        }
+        sent
+    }
+
     /// Forgets a session.
     pub fn forget(&self, session: SessionId) {
         self.sessions.remove(&session);
@@ -203,9 +226,10 @@ impl WorkerLinks {
         all
     }
 
-    /// A connection was taken.
-    pub fn connected(&self) {
+    /// A connection was taken; answers its number, which rises from one to the next.
+    pub fn connected(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed);
+        self.accepted.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A connection is gone.

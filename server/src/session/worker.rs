@@ -14,6 +14,7 @@ mod rejoin;
 mod resume;
 mod tick;
 mod trail;
+mod transit;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -162,6 +163,7 @@ impl Worker {
         let deadline = core.deadline_ms(&self.shared.settings.patience);
         let key = self.connections.insert(Connection {
             generation,
+            number: self.shared.links.connected(),
             socket,
             core,
             reader: FrameReader::default(),
@@ -173,7 +175,6 @@ impl Worker {
             held: false,
             dead: false,
         });
-        self.shared.links.connected();
         self.wheel.insert(
             Deadline::Connection { key, generation },
             deadline / 1_000 + 1,

@@ -22,22 +22,13 @@ impl Worker {
     pub fn on_mail(&mut self, mail: HubMail) {
         match mail {
             HubMail::News(news) => self.on_news(news),
-            HubMail::Yield {
-                session,
-                user,
-                seq,
-                to,
-            } => self.yield_session(session, user, seq, to),
+            HubMail::Yield(wanted) => self.yield_session(wanted),
             HubMail::Yielded {
-                connection,
-                generation,
+                wanted,
                 from,
                 name,
                 parts,
-                seq,
-            } => {
-                self.adopt((connection, generation), (from, name), parts, seq);
-            }
+            } => self.adopt(wanted, (from, name), parts),
             HubMail::Report { session, reply } => {
                 let now_ms = self.now_ms();
                 let key = self.by_id.get(&session);

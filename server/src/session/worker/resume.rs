@@ -4,21 +4,15 @@
 //! *Invariant I10*: what the client missed is replayed whole, or the session is refused by op 9.
 //! RESUMED comes once nothing is owed any more.
 
-use smallvec::SmallVec;
-
 use super::Worker;
-use super::identify::attach_of;
 use crate::clock;
 use crate::counters::ResumeOutcome;
-use crate::fanout::HubId;
-use crate::fanout::outbox::Outbox;
-use crate::guild::actor::GuildMail;
 use crate::protocol::{CloseCode, UserId};
 use crate::session::greetings;
 use crate::session::id::SessionId;
-use crate::session::links::{Caller, HubMail};
+use crate::session::links::{Caller, HubMail, WantedSession};
 use crate::session::payload::Resume;
-use crate::session::state::{Link, Membership, MembershipState, Session, SessionParts};
+use crate::session::state::{Link, Session};
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
 
@@ -39,34 +33,48 @@ impl Worker {
             self.resume_parked(key, found, user.id, seq);
             return;
         };
-        if hub == self.hub {
+        if hub == self.hub && self.by_id.contains_key(&id) {
             self.resume_here(key, id, user.id, seq);
-        } else {
-            let generation = self.connections[key].generation;
-            let to = Caller {
+            return;
+        }
+        let connection = &self.connections[key];
+        let wanted = WantedSession {
+            session: id,
+            user: user.id,
+            seq,
+            to: Caller {
                 hub: self.hub,
                 connection: key,
-                generation,
-            };
-            let mail = HubMail::Yield {
-                session: id,
-                user: user.id,
-                seq,
-                to,
-            };
-            if !self.shared.links.post(hub, mail) {
-                self.refuse_session(key);
-            }
+                generation: connection.generation,
+                number: connection.number,
+            },
+        };
+        // Also to this one: the session is in its mailbox then.
+        if !self.shared.links.post(hub, HubMail::Yield(wanted)) {
+            self.refuse_session(key);
         }
     }
 
-    fn resume_here(&mut self, key: usize, id: SessionId, user: UserId, seq: u64) {
+    pub(super) fn resume_here(&mut self, key: usize, id: SessionId, user: UserId, seq: u64) {
+        if self.is_overtaken(self.connections[key].number, id) {
+            self.close(key, CloseCode::UnknownError);
+            return;
+        }
         let Some(session) = self.rewound(id, user, seq) else {
             self.refuse_session(key);
             return;
         };
         self.drop_old_connection(session);
         self.go_on(key, session);
+    }
+
+    /// Whether a session goes on over a connection that is later than this one: what was sent over two
+    /// connections may come in either order.
+    pub(super) fn is_overtaken(&self, number: u64, id: SessionId) -> bool {
+        let session = self.by_id.get(&id).map(|key| &self.sessions[*key]);
+        let current = session.and_then(Session::connection);
+        let current = current.and_then(|key| self.connections.get(key));
+        current.is_some_and(|current| !current.dead && current.number > number)
     }
 
     /// The session may be from before a restart.
@@ -83,7 +91,7 @@ impl Worker {
     }
 
     /// A session that can be resumed after `seq`, rewound; one that cannot is ended.
-    fn rewound(&mut self, id: SessionId, user: UserId, seq: u64) -> Option<usize> {
+    pub(super) fn rewound(&mut self, id: SessionId, user: UserId, seq: u64) -> Option<usize> {
         let key = *self.by_id.get(&id)?;
         let session = &mut self.sessions[key];
         if session.user.id != user {
@@ -98,7 +106,7 @@ impl Worker {
     }
 
     /// The session's former connection, if it is still there, is closed: the client has a new one.
-    fn drop_old_connection(&mut self, session: usize) {
+    pub(super) fn drop_old_connection(&mut self, session: usize) {
         if let Some(old) = self.sessions[session].connection() {
             if let Some(connection) = self.connections.get_mut(old) {
                 connection.session = None;
@@ -108,7 +116,7 @@ impl Worker {
     }
 
     /// As [`Self::go_on`], for a session that was just moved in and may not reach `seq`.
-    fn go_on_after(&mut self, connection: usize, session: usize, seq: u64) {
+    pub(super) fn go_on_after(&mut self, connection: usize, session: usize, seq: u64) {
         if self.sessions[session].outbox.rewind(seq) {
             self.go_on(connection, session);
         } else {
@@ -159,144 +167,8 @@ impl Worker {
         self.watch(key);
     }
 
-    /// Another worker has the client: hand the session over.
-    pub(super) fn yield_session(&mut self, id: SessionId, user: UserId, seq: u64, to: Caller) {
-        let mut name = 0;
-        let parts = self.rewound(id, user, seq).map(|key| {
-            self.drop_old_connection(key);
-            name = self.sessions[key].name(key);
-            Box::new(self.take_apart(key))
-        });
-        let mail = HubMail::Yielded {
-            connection: to.connection,
-            generation: to.generation,
-            from: self.hub,
-            name,
-            parts,
-            seq,
-        };
-        self.shared.links.post(to.hub, mail);
-        self.settle();
-    }
-
-    pub(super) fn take_apart(&mut self, key: usize) -> SessionParts {
-        let session = self.sessions.remove(key);
-        self.trail.moved(session.trail);
-        self.forget_keys(key, session.id, session.user.id);
-        let mut parts = SessionParts {
-            id: session.id,
-            user: session.user,
-            intents: session.intents,
-            shard: session.shard,
-            large_threshold: session.large_threshold,
-            presence: session.presence,
-            outbox: session.outbox.into_parts(),
-            present: Vec::new(),
-            asked: Vec::new(),
-        };
-        for membership in session.guilds {
-            match membership.state {
-                MembershipState::Asked { joined, .. } => {
-                    parts.asked.push((membership.guild, joined));
-                }
-                MembershipState::Returning { parts: past, .. } => parts.present.push(*past),
-                MembershipState::Present(place) => {
-                    if let Some(room) = self.rooms.get_mut(&membership.guild)
-                        && let Some(past) = room.take(place)
-                    {
-                        parts.present.push(past);
-                    }
-                    self.drop_empty_room(membership.guild);
-                }
-            }
-        }
-        parts
-    }
-
-    /// A session came from another worker, or cannot come.
-    pub(super) fn adopt(
-        &mut self,
-        (connection, generation): (usize, u32),
-        (from, old_name): (HubId, u64),
-        parts: Option<Box<SessionParts>>,
-        seq: u64,
-    ) {
-        let waits = self.connections.get(connection).is_some_and(|waiting| {
-            waiting.generation == generation && !waiting.core.is_closing() && !waiting.dead
-        });
-        // After the handover a session would be lost at the stop, unseen by its client: rather now.
-        let Some(parts) = parts.filter(|_| !self.handed_over) else {
-            if waits {
-                self.refuse_session(connection);
-            }
-            return;
-        };
-        let key = self.move_in(*parts, Some((from, old_name)));
-        if waits {
-            self.go_on_after(connection, key, seq);
-        } else {
-            // The client is gone already; it may come again.
-            self.detach_link(key);
-        }
-    }
-
-    /// Settles a session here that comes from another hub, where guilds knew it by a name, or from
-    /// before a restart: its guilds are asked for what it misses.
-    fn move_in(&mut self, parts: SessionParts, from: Option<(HubId, u64)>) -> usize {
-        let now_ms = self.now_ms();
-        let generation = self.generation();
-        let (id, user_id) = (parts.id, parts.user.id);
-        let key = self.sessions.insert(Session {
-            id,
-            generation,
-            user: parts.user,
-            intents: parts.intents,
-            shard: parts.shard,
-            large_threshold: parts.large_threshold,
-            presence: parts.presence,
-            outbox: Outbox::from(parts.outbox),
-            link: Link::Detached(now_ms),
-            guilds: SmallVec::new(),
-            resuming: None,
-            trail: 0,
-            dirty: false,
-            waits: false,
-        });
-        self.by_id.insert(id, key);
-        self.by_user.entry(user_id).or_default().push(key);
-        self.shared.links.place(id, self.hub);
-        for past in parts.present {
-            let guild = past.guild;
-            let session = &mut self.sessions[key];
-            let attach = attach_of(self.hub, key, session);
-            let mail = GuildMail::Reattach(attach, past.position);
-            let state = MembershipState::Returning {
-                at_ms: now_ms,
-                parts: Box::new(past),
-            };
-            session.guilds.push(Membership { guild, state });
-            self.shared.post(guild, mail);
-            // The former hub's part ends after the new one's begins: the user stays present.
-            if let Some((from, old_name)) = from {
-                self.tell_detached_from(from, guild, old_name, user_id);
-            }
-        }
-        self.sessions[key].waits = true;
-        self.waiting.push((key, generation));
-        self.note_session(key);
-        for (guild, joined) in parts.asked {
-            self.ask_guild(key, guild, joined);
-            // The guild may have the former hub's question already.
-            if let Some((from, old_name)) = from {
-                self.tell_detached_from(from, guild, old_name, user_id);
-            }
-        }
-        self.ask_unknown_guilds(key);
-        key
-    }
-
     /// Asks guilds that a session's user joined while no worker had the session to tell.
-    fn ask_unknown_guilds(&mut self, key: usize) {
+    pub(super) fn ask_unknown_guilds(&mut self, key: usize) {
         let session = &self.sessions[key];
         let (user, (shard, shards)) = (session.user.id, session.shard);
         let mut guilds = self.shared.directory.guilds_of(user);
