@@ -263,6 +263,7 @@ impl Hub {
                 generation: 0,
                 user,
                 intents: Intents::from_bits(u64::MAX),
+                scope: None,
                 shard: (0, 1),
                 large_threshold: 50,
                 presence: Presence::default(),

@@ -16,6 +16,7 @@ mod provision;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod users;
 pub mod view;
 
@@ -36,6 +37,7 @@ use prometheus_client::registry::Registry;
 use socket2::SockRef;
 
 use crate::auth::tokens::TokenSigner;
+use crate::auth::verifier::Verifier;
 use crate::config::Secret;
 use crate::counters::{self, Counters};
 use crate::directory::Directory;
@@ -61,6 +63,8 @@ pub struct Admin {
     pub ids: Arc<SnowflakeSource>,
     /// Signs tokens.
     pub tokens: TokenSigner,
+    /// Checks tokens.
+    pub verifier: Verifier,
     /// Called for each member of a new guild, once the guild is there.
     pub joined: Joined,
     /// The node's figures.
@@ -115,6 +119,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
                     .service(at("/sessions").get(sessions::list))
                     .service(at("/sessions/{id}").get(sessions::show))
                     .service(at("/users").post(users::create))
+                    .service(at("/tokens/revoke").post(tokens::revoke))
                     .service(at(live::PATH).get(live::live))
                     .default_service(web::to(not_found)),
             )

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod demo;
+mod keys;
 mod listener;
 mod reload;
 mod sessions;
@@ -28,6 +29,7 @@ use crate::admin;
 use crate::api;
 use crate::auth::rate_limit::UpgradeGate;
 use crate::auth::tokens::TokenSigner;
+use crate::auth::verifier::Verifier;
 use crate::config::{Config, PublicUrl};
 use crate::counters::Counters;
 use crate::fanout::mail::HubLinks;
@@ -137,6 +139,7 @@ impl App {
             .map_err(|error| StartError::Secret(error.to_string()))?;
         let tokens = TokenSigner::new(secret.reveal().as_bytes())
             .map_err(|error| StartError::Secret(error.to_string()))?;
+        let verifier = Verifier::new(tokens.clone(), keys::read(&config.auth)?);
         let admin_token = config
             .admin_token()
             .map_err(|error| StartError::Secret(error.to_string()))?;
@@ -166,7 +169,7 @@ impl App {
         let shared = SessionShared {
             router: router.clone(),
             directory: Arc::clone(&storage.directory),
-            tokens: Arc::new(tokens.clone()),
+            tokens: verifier,
             links,
             settings: Arc::new(settings::gateway_settings(&config, &public)),
             gate: Arc::new(UpgradeGate::new(settings::upgrade_settings(&config))),
@@ -247,7 +250,7 @@ impl App {
             router: self.router.clone(),
             directory: Arc::clone(&self.storage.directory),
             ids: Arc::clone(&self.ids),
-            tokens: self.tokens.clone(),
+            tokens: self.shared.tokens.clone(),
             sessions: Arc::new(notices.clone()),
             counters: Arc::clone(&self.shared.counters),
         };
@@ -279,6 +282,7 @@ impl App {
                 directory: Arc::clone(&self.storage.directory),
                 ids: self.ids,
                 tokens: self.tokens,
+                verifier: self.shared.tokens.clone(),
                 joined: Arc::new(move |user, guild| notices.tell(user, guild)),
                 counters: Arc::clone(&self.shared.counters),
                 token: self.admin_token,
@@ -306,9 +310,13 @@ impl App {
             self.registry.clone(),
             settings::balance_settings(&self.config),
         ));
-        let counters = Arc::clone(&self.shared.counters);
         #[allow(clippy::disallowed_methods)] // ended below
-        let reloads = actix_rt::spawn(reload::on_hangup(self.certificates.all(), counters));
+        let reloads = actix_rt::spawn(reload::on_hangup(reload::Reloaded {
+            certificates: self.certificates.all(),
+            auth: self.config.auth.clone(),
+            tokens: self.shared.tokens.clone(),
+            counters: Arc::clone(&self.shared.counters),
+        }));
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);
@@ -370,7 +378,8 @@ impl Certificates {
 
 /// Whether the files that settings name can be used. Blocks on the disk.
 pub fn check_files(config: &Config) -> Result<(), StartError> {
-    Certificates::open(config).map(|_| ())
+    Certificates::open(config)?;
+    keys::read(&config.auth).map(|_| ())
 }
 
 /// Asks every client to resume elsewhere, waits a little, closes what is left, takes the sessions,

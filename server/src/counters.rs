@@ -64,6 +64,10 @@ pub struct Counters {
     pub upgrades_held: Counter,
     /// Gateway connections refused because too many were held back, or for too long.
     pub upgrades_refused: Counter,
+    /// Tokens that were not good: REST answered with 401, gateway connections closed with 4004.
+    pub tokens_refused: Counter,
+    /// Gateway connections closed because their token was revoked or over.
+    pub sessions_turned_out: Counter,
     /// TLS handshakes on the main port that came to nothing.
     pub tls_handshake_failures: Counter,
     /// Files read anew at SIGHUP.

@@ -13,6 +13,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::auth::grant::Grant;
+use crate::auth::revocations::Revocation;
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
 
@@ -36,6 +38,13 @@ pub enum DirectoryError {
     Full(UserId),
 }
 
+impl DirectoryError {
+    /// The list of revoked tokens is full.
+    pub(crate) fn too_many_revoked() -> Self {
+        Self::Unavailable("as many tokens are revoked as there is room for".to_owned())
+    }
+}
+
 /// The index across guilds.
 ///
 /// Contract (held by the conformance suite, which runs on every implementation): reads are answered
@@ -56,6 +65,10 @@ pub trait Directory: Send + Sync + 'static {
     fn guild_of(&self, channel: ChannelId) -> Option<GuildId>;
     /// The direct message channel between two users.
     fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId>;
+    /// Whether a token was revoked.
+    fn is_revoked(&self, grant: &Grant) -> bool;
+    /// Another number whenever a token may have been revoked.
+    fn revocations_entered(&self) -> u64;
     /// How many accounts, memberships and channels it holds.
     fn sizes(&self) -> DirectorySizes;
 
@@ -96,6 +109,10 @@ pub trait Directory: Send + Sync + 'static {
         channel: ChannelId,
     ) -> DirectoryFuture<()> {
         self.change(Change::PutDirect(one, other, channel))
+    }
+    /// Revokes a token, or those of a user.
+    fn revoke(&self, revocation: Revocation) -> DirectoryFuture<()> {
+        self.change(Change::Revoke(revocation))
     }
 }
 

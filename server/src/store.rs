@@ -78,7 +78,16 @@ impl Store {
         let disk = Disk::open(&settings.dir, settings.indexer)?;
         let sizes = disk.sizes()?;
         let space = Space::new(settings.dir.clone());
+        let revocations = disk.revocations().map_err(StoreError::Revocations)?;
         let shared = Arc::new(Shared::new(disk, sizes, settings, counters));
+        for revocation in revocations {
+            if !shared.revocations.enter(revocation) {
+                tracing::error!(
+                    ?revocation,
+                    "more tokens are revoked than there is room for"
+                );
+            }
+        }
         let store = Self {
             shared: Arc::clone(&shared),
             threads: Mutex::default(),

@@ -14,6 +14,7 @@ pub mod flood;
 pub mod gateway;
 pub mod identity;
 pub mod inflate;
+pub mod jwt;
 pub mod limits;
 pub mod nats;
 pub mod numbered;

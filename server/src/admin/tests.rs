@@ -242,6 +242,7 @@ impl House {
             directory: Arc::clone(&self.directory) as Arc<dyn Directory>,
             ids: Arc::clone(&self.ids),
             tokens: self.tokens.clone(),
+            verifier: self.tokens.clone().into(),
             joined: Arc::new(move |user, guild| joined.lock().unwrap().push((user, guild))),
             counters: Arc::clone(&self.counters),
             token: Secret::new(TOKEN).unwrap(),

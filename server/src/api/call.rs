@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use super::body;
 use super::context::Context;
 use super::query::{Query, decode};
+use crate::auth::grant::Grant;
 use crate::auth::tokens::strip_prefix;
+use crate::clock;
 use crate::directory::{DirectoryError, unknown_user};
 use crate::guild::command::{Caller, Command, Outcome, Request};
 use crate::protocol::objects::{EmojiKey, User};
@@ -22,20 +24,23 @@ pub(super) struct Call {
     pub(super) context: Arc<Context>,
     /// Who asks.
     pub(super) user: Arc<User>,
+    /// What the token is good for.
+    grant: Grant,
     request: HttpRequest,
     payload: web::Payload,
 }
 
 impl Call {
-    pub(super) const fn new(
+    pub(super) fn new(
         context: Arc<Context>,
-        user: Arc<User>,
+        (user, grant): (Arc<User>, Grant),
         request: HttpRequest,
         payload: web::Payload,
     ) -> Self {
         Self {
             context,
             user,
+            grant,
             request,
             payload,
         }
@@ -58,7 +63,7 @@ impl Call {
     /// The guild in the path. Who is no member learns nothing of it, and the guild is not asked.
     pub(super) fn guild(&self) -> Result<GuildId, ApiError> {
         let guild = self.id("guild_id")?;
-        if self.context.directory.is_member(self.user.id, guild) {
+        if self.allows(guild) && self.context.directory.is_member(self.user.id, guild) {
             Ok(guild)
         } else {
             Err(ApiError::UNKNOWN_GUILD)
@@ -72,10 +77,29 @@ impl Call {
         let guild = directory
             .guild_of(channel)
             .ok_or(ApiError::UNKNOWN_CHANNEL)?;
-        if directory.is_member(self.user.id, guild) {
+        if self.allows(guild) && directory.is_member(self.user.id, guild) {
             Ok((guild, channel))
         } else {
             Err(ApiError::MISSING_ACCESS)
+        }
+    }
+
+    /// Whether the token is good for a guild.
+    pub(super) fn allows(&self, guild: GuildId) -> bool {
+        self.grant.allows(guild)
+    }
+
+    /// Whether the token is good for some guilds only.
+    pub(super) const fn is_limited(&self) -> bool {
+        self.grant.is_limited()
+    }
+
+    /// Refuses tokens that are good for some guilds only, where no guild is concerned.
+    pub(super) const fn everywhere(&self) -> Result<(), ApiError> {
+        if self.is_limited() {
+            Err(ApiError::MISSING_ACCESS)
+        } else {
+            Ok(())
         }
     }
 
@@ -146,24 +170,28 @@ impl Call {
 pub(super) async fn identify(
     context: &Context,
     headers: &HeaderMap,
-) -> Result<Arc<User>, ApiError> {
-    let claims = headers
+) -> Result<(Arc<User>, Grant), ApiError> {
+    let text = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
-        .and_then(|text| context.tokens.verify(strip_prefix(text.trim())).ok())
-        .filter(|claims| claims.user_id != 0)
         .ok_or(ApiError::UNAUTHORIZED)?;
-    let id = UserId::new(claims.user_id);
+    let now_s = clock::unix_ms() / 1_000;
+    let grant = context.tokens.verify(strip_prefix(text.trim()), now_s).ok();
+    let Some(grant) = grant.filter(|grant| !context.directory.is_revoked(grant)) else {
+        context.counters.tokens_refused.inc();
+        return Err(ApiError::UNAUTHORIZED);
+    };
+    let id = UserId::new(grant.user_id);
     if let Some(user) = context.directory.user(id) {
-        return Ok(user);
+        return Ok((user, grant));
     }
-    let user = unknown_user(id, claims.bot);
+    let user = unknown_user(id, grant.bot);
     context
         .directory
         .put_user(user.clone())
         .await
         .map_err(|error| directory_error(&error))?;
-    Ok(user)
+    Ok((user, grant))
 }
 
 /// What a client sees of the directory's errors.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::auth::rate_limit::{Bucket, Quota, RestLimits, RestSettings};
-use crate::auth::tokens::TokenSigner;
+use crate::auth::verifier::Verifier;
 use crate::clock;
 use crate::counters::Counters;
 use crate::directory::Directory;
@@ -63,7 +63,7 @@ pub struct Rooms {
     /// Ids of guilds, channels and roles.
     pub ids: Arc<SnowflakeSource>,
     /// Checks tokens.
-    pub tokens: TokenSigner,
+    pub tokens: Verifier,
     /// Tells live sessions of new memberships.
     pub sessions: Arc<dyn SessionNotices>,
     /// The node's figures.
@@ -75,7 +75,7 @@ pub struct Context {
     pub(super) router: Router,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) ids: Arc<SnowflakeSource>,
-    pub(super) tokens: TokenSigner,
+    pub(super) tokens: Verifier,
     pub(super) sessions: Arc<dyn SessionNotices>,
     pub(super) counters: Arc<Counters>,
     /// `ws://host:port/gateway`, without a trailing slash.

@@ -149,8 +149,8 @@ where
     let Some(_open) = context.open() else {
         return finish(&context, now, respond(Err(ApiError::UNAVAILABLE)));
     };
-    let user = match identify(&context, request.headers()).await {
-        Ok(user) => user,
+    let (user, grant) = match identify(&context, request.headers()).await {
+        Ok(known) => known,
         Err(error) => {
             let address = request.peer_addr().map(|address| address.ip());
             let refused = rate::check_stranger(&context, address);
@@ -172,7 +172,7 @@ where
         Ok(state) => state,
         Err(refusal) => return finish(&context, now, rate::refuse(&refusal)),
     };
-    let call = Call::new(context.clone(), user, request, payload);
+    let call = Call::new(context.clone(), (user, grant), request, payload);
     let mut response = respond(handler(call).await);
     if let Some(state) = state {
         rate::insert_state(response.headers_mut(), &state);

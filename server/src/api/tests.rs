@@ -113,7 +113,7 @@ impl Fixture {
             router,
             directory: seen,
             ids: Arc::new(SnowflakeSource::new(1)),
-            tokens: signer.clone(),
+            tokens: signer.clone().into(),
             sessions: notices.clone(),
             counters: Arc::default(),
         };

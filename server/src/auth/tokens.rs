@@ -12,6 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::grant::{Fingerprint, Grant};
+
 /// The longest text that is looked at, in bytes.
 pub const MAX_TOKEN_LEN: usize = 256;
 /// The shortest secret, in bytes.
@@ -49,6 +51,15 @@ pub enum TokenError {
     /// Signed with another secret, or changed since.
     #[error("token has a wrong signature")]
     Signature,
+    /// Its time is over.
+    #[error("token is over")]
+    Over,
+    /// Its time has not come.
+    #[error("token is not good yet")]
+    NotYet,
+    /// Of another issuer, or for another audience.
+    #[error("token is not for this server")]
+    NotForUs,
 }
 
 /// The secret has fewer than [`MIN_SECRET_LEN`] bytes.
@@ -98,6 +109,26 @@ impl TokenSigner {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(&signature[..SIGNATURE_LEN], &mut token);
         token
+    }
+
+    /// As [`Self::verify`], in the form that all kinds of tokens have.
+    pub fn grant(&self, token: &str) -> Result<Grant, TokenError> {
+        let claims = self.verify(token)?;
+        if claims.user_id == 0 {
+            return Err(TokenError::Malformed);
+        }
+        let signature = token.rsplit_once('.').ok_or(TokenError::Malformed)?.1;
+        let signature: [u8; SIGNATURE_LEN] = decode(signature)?;
+        let first = signature.first_chunk();
+        let first = first.expect("invariant: a signature of 27 bytes");
+        Ok(Grant {
+            user_id: claims.user_id,
+            bot: claims.bot,
+            issued_at: claims.issued_at,
+            expires_at: None,
+            guilds: None,
+            fingerprint: Fingerprint(u64::from_be_bytes(*first)),
+        })
     }
 
     /// What a token says, if it was signed with this secret. The signature is compared in constant

@@ -78,6 +78,16 @@ fn gateway_counters(c: &Counters, own: &mut Registry) {
             &c.upgrades_refused,
         ),
         (
+            "tokens_refused",
+            "Tokens that were not good",
+            &c.tokens_refused,
+        ),
+        (
+            "sessions_turned_out",
+            "Gateway connections closed because their token was revoked or over",
+            &c.sessions_turned_out,
+        ),
+        (
             "tls_handshake_failures",
             "TLS handshakes on the main port that came to nothing",
             &c.tls_handshake_failures,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::revocations::Revocation;
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
 
@@ -25,4 +26,6 @@ pub enum Change {
     RemoveChannels(Vec<ChannelId>),
     /// [`Directory::put_direct_channel`](super::Directory::put_direct_channel).
     PutDirect(UserId, UserId, ChannelId),
+    /// [`Directory::revoke`](super::Directory::revoke).
+    Revoke(Revocation),
 }

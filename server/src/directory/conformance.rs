@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::{Directory, DirectoryError, DirectorySizes};
+use crate::auth::grant::{Fingerprint, Grant};
+use crate::auth::revocations::Revocation;
 use crate::protocol::limits::MAX_GUILDS_PER_USER;
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
@@ -17,6 +19,36 @@ pub(crate) async fn run<D: Directory>(make: impl Fn() -> Arc<D>) {
     a_forgotten_guild_leaves_nothing(&*make()).await;
     a_user_without_room_refuses_the_whole_write(&*make()).await;
     concurrent_joins_and_leaves_end_consistent(&make()).await;
+    revoked_tokens_are_known(&*make()).await;
+}
+
+async fn revoked_tokens_are_known(directory: &impl Directory) {
+    let grant = |user_id, issued_at, fingerprint| Grant {
+        user_id,
+        bot: false,
+        issued_at,
+        expires_at: None,
+        guilds: None,
+        fingerprint: Fingerprint(fingerprint),
+    };
+    assert!(!directory.is_revoked(&grant(1, 10, 7)));
+    let before = directory.revocations_entered();
+    let token = Revocation::Token {
+        fingerprint: Fingerprint(7),
+        expires_at: None,
+        at: 20,
+    };
+    for _ in 0..2 {
+        directory.revoke(token).await.unwrap();
+    }
+    let user = UserId::new(2);
+    let until = Revocation::User { user, until: 20 };
+    directory.revoke(until).await.unwrap();
+    assert_ne!(directory.revocations_entered(), before);
+    assert!(directory.is_revoked(&grant(1, 10, 7)));
+    assert!(directory.is_revoked(&grant(2, 20, 8)));
+    assert!(!directory.is_revoked(&grant(2, 21, 8)));
+    assert!(!directory.is_revoked(&grant(1, 10, 8)));
 }
 
 fn users(ids: impl IntoIterator<Item = u64>) -> Vec<UserId> {

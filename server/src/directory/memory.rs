@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;
 
 use super::{Change, Directory, DirectoryError, DirectoryFuture, DirectorySizes};
+use crate::auth::grant::Grant;
+use crate::auth::revocations::{Revocation, Revocations};
 use crate::protocol::limits::MAX_GUILDS_PER_USER;
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
@@ -25,6 +27,7 @@ pub struct MemoryDirectory {
     pairs: DashMap<(UserId, UserId), ChannelId>,
     /// Members over all of `guilds`.
     memberships: AtomicUsize,
+    revocations: Revocations,
 }
 
 /// Where a user is a member; both lists rise and hold at most [`MAX_GUILDS_PER_USER`] ids.
@@ -107,7 +110,15 @@ impl MemoryDirectory {
                 changes.push(Change::AddChannels(guild, channels));
             }
         }
+        changes.extend(self.revocations.all().into_iter().map(Change::Revoke));
         changes
+    }
+
+    fn revoke_now(&self, revocation: Revocation) -> Result<(), DirectoryError> {
+        let entered = self.revocations.enter(revocation);
+        entered
+            .then_some(())
+            .ok_or_else(DirectoryError::too_many_revoked)
     }
 
     /// Makes a change at once.
@@ -120,6 +131,7 @@ impl MemoryDirectory {
             Change::AddChannels(guild, channels) => self.note_channels(guild, channels),
             Change::RemoveChannels(channels) => self.forget_channels(channels),
             Change::PutDirect(one, other, channel) => self.note_direct(one, other, channel),
+            Change::Revoke(revocation) => return self.revoke_now(revocation),
         }
         Ok(())
     }
@@ -265,6 +277,14 @@ impl Directory for MemoryDirectory {
     fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId> {
         let pair = (one.min(other), one.max(other));
         self.pairs.get(&pair).map(|channel| *channel)
+    }
+
+    fn is_revoked(&self, grant: &Grant) -> bool {
+        self.revocations.has(grant)
+    }
+
+    fn revocations_entered(&self) -> u64 {
+        self.revocations.entered()
     }
 
     fn sizes(&self) -> DirectorySizes {

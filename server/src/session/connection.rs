@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::core::ConnectionCore;
 use super::frames::FrameReader;
 use super::stream::Stream;
+use crate::auth::grant::Grant;
 use crate::fanout::lane::{Flushed, Lane};
 use crate::fanout::outbox::Outbox;
 
@@ -27,6 +28,8 @@ pub struct Connection {
     pub lane: Lane,
     /// The session's key, once there is one.
     pub session: Option<usize>,
+    /// What its token is good for, once it has shown one.
+    pub grant: Option<Box<Grant>>,
     /// Wakes the socket's task: to write on when the socket takes more, or to end.
     pub waker: Option<Waker>,
     /// When its session's events were written last, on the worker's clock.

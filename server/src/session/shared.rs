@@ -6,7 +6,7 @@ use super::links::WorkerLinks;
 use super::settings::GatewaySettings;
 use super::trail::TrailDir;
 use crate::auth::rate_limit::UpgradeGate;
-use crate::auth::tokens::TokenSigner;
+use crate::auth::verifier::Verifier;
 use crate::counters::Counters;
 use crate::directory::Directory;
 use crate::guild::actor::GuildMail;
@@ -21,7 +21,7 @@ pub struct SessionShared {
     /// Accounts and memberships.
     pub directory: Arc<dyn Directory>,
     /// Checks tokens.
-    pub tokens: Arc<TokenSigner>,
+    pub tokens: Verifier,
     /// To the other workers.
     pub links: WorkerLinks,
     /// What is allowed.

@@ -23,6 +23,8 @@ pub struct Session {
     pub user: Arc<User>,
     /// What it asked for.
     pub intents: Intents,
+    /// The guilds that its token is good for; `None` where it is good for all.
+    pub scope: Option<Arc<[GuildId]>>,
     /// Shard id and number of shards.
     pub shard: (u32, u32),
     /// Up to how many members GUILD_CREATE shows.
@@ -44,6 +46,14 @@ pub struct Session {
     pub dirty: bool,
     /// Whether it is in the worker's list of sessions that wait for an answer of a guild.
     pub waits: bool,
+}
+
+impl Session {
+    /// Whether its token is good for a guild.
+    pub fn allows(&self, guild: GuildId) -> bool {
+        let scope = self.scope.as_deref();
+        scope.is_none_or(|guilds| guilds.contains(&guild))
+    }
 }
 
 /// Whether a session has a connection.

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod end;
+mod grants;
 mod identify;
 mod inbound;
 mod members;
@@ -82,6 +83,8 @@ pub struct Worker {
     counters: HubCounters,
     /// Sessions by state as they were counted last.
     census: [i64; 3],
+    /// How far the list of revoked tokens was looked at.
+    revocations_seen: u64,
     /// The sessions were handed over for the next start: none is taken any more.
     handed_over: bool,
 }
@@ -117,6 +120,7 @@ impl Worker {
                 next_generation: 0,
                 counters: HubCounters::default(),
                 census: [0; 3],
+                revocations_seen: 0,
                 handed_over: false,
             })
         })
@@ -169,6 +173,7 @@ impl Worker {
             reader: FrameReader::default(),
             lane,
             session: None,
+            grant: None,
             waker: None,
             blocked_since_ms: None,
             written_at: Duration::ZERO,

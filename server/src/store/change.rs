@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::keys;
+use crate::auth::revocations::Revocation;
 use crate::directory::{Change, DirectoryError};
 use crate::protocol::limits::MAX_GUILDS_PER_USER;
 use crate::protocol::objects::User;
@@ -14,7 +15,9 @@ pub(super) fn bytes(change: &Change) -> usize {
     let ids = match change {
         Change::AddMembers(_, users) | Change::RemoveMembers(_, users) => users.len(),
         Change::AddChannels(_, channels) | Change::RemoveChannels(channels) => channels.len(),
-        Change::PutUser(_) | Change::RemoveGuild(_) | Change::PutDirect(..) => 0,
+        Change::PutUser(_) | Change::RemoveGuild(_) | Change::PutDirect(..) | Change::Revoke(_) => {
+            0
+        }
     };
     256 + 8 * ids
 }
@@ -29,7 +32,15 @@ pub(super) fn make(change: Change, draft: &mut Draft<'_>) -> Made {
         Change::AddChannels(guild, channels) => add_channels(draft, guild, &channels),
         Change::RemoveChannels(channels) => remove_channels(draft, &channels),
         Change::PutDirect(one, other, channel) => put_direct(draft, one, other, channel),
+        Change::Revoke(revocation) => revoke(draft, &revocation),
     })
+}
+
+fn revoke(draft: &mut Draft<'_>, revocation: &Revocation) -> Made {
+    let text = serde_json::to_vec(revocation)
+        .map_err(|error| DirectoryError::Unavailable(format!("the revocation: {error}")))?;
+    draft.put(keys::revocation(revocation), text);
+    Ok(())
 }
 
 fn put_user(draft: &mut Draft<'_>, user: &User) -> Made {

@@ -9,6 +9,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use super::index::Indexer;
 use super::keys;
+use crate::auth::revocations::Revocation;
 use crate::directory::DirectorySizes;
 use crate::journal::{Entry, JournalError, Snapshot};
 use crate::protocol::{GuildId, Position};
@@ -33,6 +34,9 @@ const OPEN_FILES: usize = 256;
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// An entry of the list of revoked tokens cannot be read.
+    #[error("the list of revoked tokens is damaged: {0}")]
+    Revocations(String),
     /// Another process has it open.
     #[error("the data directory is in use by another process")]
     InUse,
@@ -279,6 +283,18 @@ impl Disk {
             position: keys::number(&position).unwrap_or_default(),
             bytes,
         }))
+    }
+
+    /// Tokens that were revoked. An entry that cannot be read ends the start: to pass it over would bring a
+    /// token back.
+    pub(super) fn revocations(&self) -> Result<Vec<Revocation>, String> {
+        let entries = self.directory.prefix(keys::REVOCATIONS);
+        entries
+            .map(|entry| {
+                let value = entry.value().map_err(|error| error.to_string())?;
+                serde_json::from_slice(&value).map_err(|error| error.to_string())
+            })
+            .collect()
     }
 
     /// What the directory holds.

@@ -11,12 +11,14 @@
 //! | `directory` | `r` guild, `m` user / `c` channel / `d` | what belongs to a guild; `d` has the pair |
 //! | `directory` | `c` channel | its guild |
 //! | `directory` | `p` lower user, higher user | their direct message channel |
+//! | `directory` | `xt` fingerprint / `xu` user | a revocation as JSON |
 //! | `meta` | `format` | the version of this layout |
 //! | `meta` | `sizes` | accounts, memberships, channels |
 //! | `meta` | `t` guild | the last position that was trimmed away |
 //!
 //! Version 1 had neither `messages` nor `t`; it is brought to version 2 when it is opened.
 
+use crate::auth::revocations::Revocation;
 use crate::protocol::{ChannelId, GuildId, MessageId, Position, UserId};
 
 /// The version of this layout.
@@ -89,6 +91,17 @@ fn tagged(tag: u8, first: u64, rest: &[&[u8]]) -> Vec<u8> {
         key.extend_from_slice(part);
     }
     key
+}
+
+/// Start of the keys of revocations.
+pub(super) const REVOCATIONS: &[u8] = b"x";
+
+pub(super) fn revocation(revocation: &Revocation) -> Vec<u8> {
+    let (kind, number) = match revocation {
+        Revocation::Token { fingerprint, .. } => (b't', fingerprint.0),
+        Revocation::User { user, .. } => (b'u', user.get()),
+    };
+    [REVOCATIONS, &[kind], &number.to_be_bytes()].concat()
 }
 
 pub(super) fn account(user: UserId) -> Vec<u8> {

@@ -12,6 +12,7 @@ use super::disk::Disk;
 use super::index::Indexer;
 use super::queue::{NotQueued, Queue};
 use super::writer::Request;
+use crate::auth::revocations::Revocations;
 use crate::counters::Counters;
 use crate::directory::DirectorySizes;
 use crate::journal::{JournalError, JournalFuture};
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     short: AtomicBool,
     unsettled: Mutex<HashSet<GuildId>>,
     sizes: Mutex<DirectorySizes>,
+    /// What is kept of them, for reads without the disk.
+    pub(super) revocations: Revocations,
     #[cfg(test)]
     pub(super) fault: Mutex<Option<super::tests::Fault>>,
     /// A broken store is not opened again for now.
@@ -74,6 +77,7 @@ impl Shared {
             short: AtomicBool::new(false),
             unsettled: Mutex::default(),
             sizes: Mutex::new(sizes),
+            revocations: Revocations::default(),
             #[cfg(test)]
             fault: Mutex::default(),
             #[cfg(test)]

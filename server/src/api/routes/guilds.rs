@@ -25,6 +25,7 @@ pub(super) fn add(cfg: &mut ServiceConfig, context: &Arc<Context>) {
 }
 
 async fn create(mut call: Call) -> Handled {
+    call.everywhere()?;
     let form: NewGuildForm = call.form().await?;
     let (name, channels) = form.into_parts(|| fresh_channel_id(&call.context))?;
     let new = NewGuild {

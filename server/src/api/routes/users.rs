@@ -87,6 +87,7 @@ async fn edit_me(mut call: Call) -> Handled {
     let Some(name) = form.username else {
         return show_me(&call.user);
     };
+    call.everywhere()?;
     let name = name.trim();
     if !(2..=32).contains(&name.chars().count()) || name.chars().any(char::is_control) {
         return Err(ApiError::invalid_form(
@@ -117,7 +118,9 @@ async fn list_guilds(call: Call) -> Handled {
     let with_counts = query.flag("with_counts");
     let mut guilds = call.context.directory.guilds_of(call.user.id);
     guilds.retain(|guild| {
-        before.is_none_or(|before| *guild < before) && after.is_none_or(|after| *guild > after)
+        call.allows(*guild)
+            && before.is_none_or(|before| *guild < before)
+            && after.is_none_or(|after| *guild > after)
     });
     if before.is_some() && after.is_none() {
         // The page that ends before, not the first one of all.
@@ -211,7 +214,7 @@ async fn get_my_member(call: Call) -> Handled {
 
 /// Bots are shown none, as at Discord; others the newest 100.
 async fn list_direct(call: Call) -> Handled {
-    if call.user.bot {
+    if call.user.bot || call.is_limited() {
         return Answer::json(&json!([]));
     }
     let channels = call.context.directory.direct_channels_of(call.user.id);
@@ -242,6 +245,7 @@ struct DirectForm {
 }
 
 async fn open_direct(mut call: Call) -> Handled {
+    call.everywhere()?;
     let form: DirectForm = call.form().await?;
     let listed = form.recipients.unwrap_or_default();
     let recipient = match (form.recipient_id, &listed[..]) {

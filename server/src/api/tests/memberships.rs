@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::guilds::{BOB, call, guild_of_two};
 use super::*;
+use crate::auth::grant::Grant;
 use crate::directory::{Change, DirectoryFuture, DirectorySizes};
 use crate::protocol::objects::User;
 
@@ -53,6 +54,14 @@ impl Directory for SlowDirectory {
 
     fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId> {
         self.inner.direct_channel(one, other)
+    }
+
+    fn is_revoked(&self, grant: &Grant) -> bool {
+        self.inner.is_revoked(grant)
+    }
+
+    fn revocations_entered(&self) -> u64 {
+        self.inner.revocations_entered()
     }
 
     fn sizes(&self) -> DirectorySizes {

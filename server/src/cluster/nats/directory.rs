@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::chunks::fresh;
 use super::{ClusterThread, Nats, NatsError};
+use crate::auth::grant::Grant;
 use crate::directory::{
     Change, Directory, DirectoryError, DirectoryFuture, DirectorySizes, MemoryDirectory,
 };
@@ -127,6 +128,14 @@ impl Directory for NatsDirectory {
 
     fn direct_channel(&self, one: UserId, other: UserId) -> Option<ChannelId> {
         self.shared.memory.load().direct_channel(one, other)
+    }
+
+    fn is_revoked(&self, grant: &Grant) -> bool {
+        self.shared.memory.load().is_revoked(grant)
+    }
+
+    fn revocations_entered(&self) -> u64 {
+        self.shared.memory.load().revocations_entered()
     }
 
     fn sizes(&self) -> DirectorySizes {

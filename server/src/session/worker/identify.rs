@@ -5,8 +5,6 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Worker;
-use crate::auth::tokens::strip_prefix;
-use crate::directory;
 use crate::fanout::Frame;
 use crate::fanout::outbox::Outbox;
 use crate::guild::actor::GuildMail;
@@ -20,35 +18,15 @@ use crate::session::payload::Identify;
 use crate::session::state::{Link, Membership, MembershipState, Session};
 
 impl Worker {
-    /// The account that a token is for.
-    pub(super) fn authenticate(&self, token: &str) -> Option<Arc<User>> {
-        let claims = self.shared.tokens.verify(strip_prefix(token)).ok()?;
-        let id = UserId::new(claims.user_id);
-        if claims.user_id == 0 {
-            return None;
-        }
-        Some(self.shared.directory.user(id).unwrap_or_else(|| {
-            let user = directory::unknown_user(id, claims.bot);
-            let put = self.shared.directory.put_user(Arc::clone(&user));
-            #[allow(clippy::disallowed_methods)] // one short write per new account
-            actix_rt::spawn(async move {
-                if let Err(error) = put.await {
-                    tracing::warn!(%error, user = %id, "a new account was not kept");
-                }
-            });
-            user
-        }))
-    }
-
     pub(super) fn identify(&mut self, key: usize, identify: Identify) {
         if self.shared.links.is_draining() {
             // The connection is closed in a moment; the client tries again at the next start.
             return;
         }
-        let Some(user) = self.authenticate(&identify.token) else {
-            self.close(key, CloseCode::AuthenticationFailed);
+        let Some(user) = self.authenticate(key, &identify.token) else {
             return;
         };
+        let scope = self.scope_of(key);
         let intents = match identify.intents {
             Some(intents) => intents,
             None if user.bot => {
@@ -60,12 +38,17 @@ impl Worker {
         };
         let (shard, shards) = identify.shard;
         let mut guilds = self.shared.directory.guilds_of(user.id);
-        guilds.retain(|guild| guild.shard(shards) == shard);
+        let allowed = scope.as_deref();
+        guilds.retain(|guild| {
+            guild.shard(shards) == shard && allowed.is_none_or(|allowed| allowed.contains(guild))
+        });
         if guilds.len() > MAX_GUILDS_PER_SHARD {
             self.close(key, CloseCode::ShardingRequired);
             return;
         }
-        let direct = self.direct_guilds_of(user.id, shard);
+        let mut direct = self.direct_guilds_of(user.id, shard);
+        // They are in no guild that a token could name.
+        direct.retain(|_| scope.is_none());
         let session = self.start_session(key, user, intents, identify);
         let at_ms = self.now_ms();
         let asked = guilds.iter().chain(&direct).map(|guild| Membership {
@@ -114,11 +97,13 @@ impl Worker {
         let id = SessionId::random();
         let generation = self.generation();
         let user_id = user.id;
+        let scope = self.scope_of(connection);
         let key = self.sessions.insert(Session {
             id,
             generation,
             user,
             intents,
+            scope,
             shard: identify.shard,
             large_threshold: identify.large_threshold,
             presence: identify.presence,

@@ -221,7 +221,10 @@ impl Worker {
         for key in keys.clone() {
             let session = &mut self.sessions[key];
             let (shard, shards) = session.shard;
-            if guild.shard(shards) == shard && session.membership(guild).is_none() {
+            if guild.shard(shards) == shard
+                && session.allows(guild)
+                && session.membership(guild).is_none()
+            {
                 self.ask_guild(key, guild, true);
             }
         }

@@ -18,8 +18,7 @@ use crate::supervision::faults;
 
 impl Worker {
     pub(super) fn resume(&mut self, key: usize, resume: &Resume) {
-        let Some(user) = self.authenticate(&resume.token) else {
-            self.close(key, CloseCode::AuthenticationFailed);
+        let Some(user) = self.authenticate(key, &resume.token) else {
             return;
         };
         let seq = resume.seq.unwrap_or(0);
@@ -86,7 +85,8 @@ impl Worker {
             self.refuse_session(key);
             return;
         };
-        let session = self.move_in(parts, None);
+        let scope = self.scope_of(key);
+        let session = self.move_in(parts, None, scope);
         self.go_on_after(key, session, seq);
     }
 
@@ -127,6 +127,12 @@ impl Worker {
 
     /// Replays what the client missed, then tells it so.
     fn go_on(&mut self, connection: usize, session: usize) {
+        if !self.takes_scope(connection, session) {
+            // Its replay may tell of guilds that this token is not good for.
+            self.end_session(session);
+            self.refuse_session(connection);
+            return;
+        }
         #[cfg(any(test, feature = "fault-points"))]
         leave_out_of_replay(&mut self.sessions[session]);
         let now_ms = self.now_ms();
@@ -175,7 +181,8 @@ impl Worker {
         guilds.retain(|guild| guild.shard(shards) == shard);
         guilds.extend(self.direct_guilds_of(user, shard));
         for guild in guilds {
-            if self.sessions[key].membership(guild).is_none() {
+            let session = &mut self.sessions[key];
+            if session.allows(guild) && session.membership(guild).is_none() {
                 self.ask_guild(key, guild, true);
             }
         }

@@ -29,6 +29,7 @@ impl Worker {
                 }
             }
         }
+        self.turn_out_revoked();
         self.ask_again(now_ms);
         self.rejoin_again(now_ms);
         self.settle();
@@ -57,6 +58,13 @@ impl Worker {
             self.shared.counters.closed(Close::lost());
             return;
         }
+        if self.is_over(key) {
+            self.turn_out(key);
+            return;
+        }
+        let end = self.connections[key].grant.as_deref();
+        let end = end.and_then(|grant| self.end_ms(grant));
+        let connection = &mut self.connections[key];
         match connection
             .core
             .on_time(now_ms, &self.shared.settings.patience)
@@ -68,6 +76,7 @@ impl Worker {
                 }
                 // Often enough for sockets that stop to take anything.
                 next = next.min(now_ms + timeout_ms / 2);
+                next = end.map_or(next, |end| next.min(end));
                 self.wheel
                     .insert(Deadline::Connection { key, generation }, next / 1_000 + 1);
             }

@@ -1,5 +1,7 @@
 //! Sessions that go from one worker to another, where their client has connected.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::Worker;
@@ -7,7 +9,7 @@ use super::identify::attach_of;
 use crate::fanout::HubId;
 use crate::fanout::outbox::Outbox;
 use crate::guild::actor::GuildMail;
-use crate::protocol::CloseCode;
+use crate::protocol::{CloseCode, GuildId};
 use crate::session::links::{Caller, HubMail, NotYielded, WantedSession};
 use crate::session::state::{Link, Membership, MembershipState, Session, SessionParts};
 
@@ -117,7 +119,8 @@ impl Worker {
             Ok(_) if self.handed_over && waits => self.refuse_session(connection),
             Ok(_) if self.handed_over => {}
             Ok(parts) => {
-                let key = self.move_in(*parts, Some(from));
+                let scope = waits.then(|| self.scope_of(connection)).flatten();
+                let key = self.move_in(*parts, Some(from), scope);
                 if waits {
                     self.go_on_after(connection, key, wanted.seq);
                 } else {
@@ -135,7 +138,12 @@ impl Worker {
 
     /// Settles a session here that comes from another hub, where guilds knew it by a name, or from
     /// before a restart: its guilds are asked for what it misses.
-    pub(super) fn move_in(&mut self, parts: SessionParts, from: Option<(HubId, u64)>) -> usize {
+    pub(super) fn move_in(
+        &mut self,
+        parts: SessionParts,
+        from: Option<(HubId, u64)>,
+        scope: Option<Arc<[GuildId]>>,
+    ) -> usize {
         let now_ms = self.now_ms();
         let generation = self.generation();
         let (id, user_id) = (parts.id, parts.user.id);
@@ -144,6 +152,7 @@ impl Worker {
             generation,
             user: parts.user,
             intents: parts.intents,
+            scope,
             shard: parts.shard,
             large_threshold: parts.large_threshold,
             presence: parts.presence,
