@@ -1,7 +1,6 @@
 //! The process's limit on open files.
 
-use anyhow::{Result, bail};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use anyhow::{Context as _, Result, ensure};
 
 /// Files open beside the sockets: standard streams, epoll instances, timers, `/proc`, provisioning connections.
 const SPARE: u64 = 128;
@@ -11,24 +10,13 @@ const SPARE: u64 = 128;
 /// # Errors
 /// When the hard limit is too low for `sockets` plus some spare files.
 pub fn reserve_open_files(sockets: u64) -> Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        // A failure shows below: the limit then stays what it was.
-        let _ = setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: limit.maximum,
-                maximum: limit.maximum,
-            },
-        );
-    }
+    let most = rlimit::increase_nofile_limit(u64::MAX).context("the limit on open files")?;
     let needed = sockets + SPARE;
-    match getrlimit(Resource::Nofile).current {
-        Some(most) if most < needed => bail!(
-            "{needed} open files are needed and {most} allowed: use fewer sessions or raise `ulimit -n`"
-        ),
-        _ => Ok(()),
-    }
+    ensure!(
+        most >= needed,
+        "{needed} open files are needed and {most} allowed: use fewer sessions or raise `ulimit -n`"
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -38,7 +26,8 @@ mod tests {
     #[test]
     fn more_sockets_than_files_are_refused_with_both_numbers() {
         reserve_open_files(1).unwrap();
-        if let Some(most) = getrlimit(Resource::Nofile).current {
+        let most = rlimit::Resource::NOFILE.get_soft().unwrap();
+        if most < u64::MAX - SPARE {
             let error = reserve_open_files(most).unwrap_err().to_string();
             assert!(error.contains(&most.to_string()), "{error}");
         }

@@ -162,6 +162,9 @@ pub struct Generator {
     pub cpu_s: f64,
     /// Its CPU time per delivery in microseconds.
     pub cpu_us_per_delivery: f64,
+    /// The same as a share of the server's, if that is known: at most 1 is what the generator is meant to cost.
+    #[serde(default)]
+    pub cpu_of_server: Option<f64>,
     /// Messages that left the schedule more than 5 ms late.
     pub late_sends: u64,
     /// How late messages left the schedule.

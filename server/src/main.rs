@@ -13,7 +13,6 @@ use guildhall_server::cli::{
 use guildhall_server::config::{Config, ConfigErrors, EXIT_BAD_CONFIG, LogFormat};
 use guildhall_server::dev_cluster::{DevCluster, NodeAddress};
 use guildhall_server::{clock, dev_banner};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -173,13 +172,8 @@ fn man() -> anyhow::Result<()> {
 
 /// A connection is an open file: takes as many as the system gives.
 fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
-        tracing::warn!(%error, limit = limit.current, "the limit of open files stays as it is");
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
     }
 }
 

@@ -1,10 +1,12 @@
 //! A report as one HTML file: plots as inline SVG, no script, nothing fetched, light or dark as the reader has it.
 
+pub(crate) mod axes;
 mod heat;
 mod page;
 mod plot;
-mod style;
+pub(crate) mod style;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -18,8 +20,22 @@ pub fn write(path: &Path, runs: &[(String, Report)]) -> Result<()> {
     fs::write(path, html).with_context(|| path.display().to_string())
 }
 
+/// Everything before the body.
+pub(crate) fn head(out: &mut String, title: &str) -> std::fmt::Result {
+    write!(
+        out,
+        "<!doctype html><html lang=en><head><meta charset=utf-8>\
+         <meta name=viewport content='width=device-width, initial-scale=1'><title>{}</title>\
+         <style>{}{}{}</style></head>",
+        escape(title),
+        style::COLOURS,
+        style::DRAWING,
+        style::PAGE
+    )
+}
+
 /// Text as it may stand in HTML.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -34,7 +50,7 @@ fn escape(text: &str) -> String {
 }
 
 /// A number with as many digits as say something, and thousands apart.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }

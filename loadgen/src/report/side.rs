@@ -59,6 +59,7 @@ pub(super) fn rows(runs: &[(String, Report)]) -> Vec<Row> {
         row("generator µs/delivery", |run| {
             Some(run.generator.cpu_us_per_delivery)
         }),
+        row("generator/server", |run| run.generator.cpu_of_server),
         row("generator limited", |run| {
             Some(f64::from(u8::from(run.generator_limited)))
         }),

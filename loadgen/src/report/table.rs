@@ -119,6 +119,15 @@ fn costs(out: &mut String, report: &Report) -> std::fmt::Result {
         generator.late_sends,
         megabytes(generator.rss_bytes),
     )?;
+    if let (Some(share), Some(server)) = (generator.cpu_of_server, &report.server) {
+        writeln!(
+            out,
+            "            its {:.2} µs per delivery are {:.0} % of the server's {:.2}",
+            generator.cpu_us_per_delivery,
+            share * 100.0,
+            server.cpu_us_per_delivery,
+        )?;
+    }
     for thread in &generator.threads {
         write!(
             out,

@@ -64,6 +64,11 @@ pub(super) fn report(
         .map(|kind| (kind.name().to_owned(), verdict.violations.count(kind)))
         .filter(|(_, count)| *count > 0);
     let sessions = run.plan.sessions.len() as u32;
+    let server = usage.server(course.memory, sessions);
+    let of_server = server
+        .as_ref()
+        .filter(|server| server.cpu_us_per_delivery > 0.0)
+        .map(|server| usage.generator_per_delivery() / server.cpu_us_per_delivery);
     Report {
         deliveries_per_s: usage.deliveries_per_second(),
         publishes_acked: ledger.counters.acked,
@@ -111,13 +116,14 @@ pub(super) fn report(
         generator: Generator {
             cpu_s: usage.generator_seconds(),
             cpu_us_per_delivery: usage.generator_per_delivery(),
+            cpu_of_server: of_server,
             late_sends: ledger.late_sends,
             send_lag,
             rss_bytes: resident_bytes(std::process::id()).unwrap_or_default(),
             threads,
             limits,
         },
-        server: usage.server(course.memory, sessions),
+        server,
         asides: course.asides,
         timeline: course.timeline.clone(),
     }

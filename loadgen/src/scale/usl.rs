@@ -20,6 +20,13 @@ pub struct Fit {
     pub r_squared: f64,
 }
 
+impl Fit {
+    /// Throughput of `n`.
+    pub fn at(&self, n: f64) -> f64 {
+        self.lambda * n / (1.0 + self.sigma * (n - 1.0) + self.kappa * n * (n - 1.0))
+    }
+}
+
 /// Fits the law to (N, throughput); `None` with fewer than three points, or where there is no such law.
 pub(super) fn fit(points: &[(f64, f64)]) -> Option<Fit> {
     if points.len() < 3 || points.iter().any(|(n, x)| *n <= 0.0 || *x <= 0.0) {
@@ -33,14 +40,15 @@ pub(super) fn fit(points: &[(f64, f64)]) -> Option<Fit> {
         if a > 0.0 && b >= 0.0 && c >= 0.0 {
             let (lambda, sigma, kappa) = (1.0 / a, b / a, c / a);
             let peak = (kappa > 0.0 && sigma < 1.0).then(|| ((1.0 - sigma) / kappa).sqrt());
-            let model = |n: f64| lambda * n / (1.0 + sigma * (n - 1.0) + kappa * n * (n - 1.0));
-            return Some(Fit {
+            let mut fit = Fit {
                 lambda,
                 sigma,
                 kappa,
                 peak,
-                r_squared: r_squared(points, model),
-            });
+                r_squared: 0.0,
+            };
+            fit.r_squared = r_squared(points, |n| fit.at(n));
+            return Some(fit);
         }
     }
     None

@@ -2,18 +2,18 @@
 
 use std::fmt::Write as _;
 
+use super::axes::{LEFT, RIGHT, WIDTH, column_label, row_label};
 use super::number;
 use crate::report::{Heat, Timeline};
 
 /// Columns at most; neighbours are added up.
 const COLUMNS: usize = 120;
 
-const WIDTH: f64 = 1000.0;
-const LEFT: f64 = 58.0;
-const RIGHT: f64 = 12.0;
 /// Height of a row.
 const ROW: f64 = 12.0;
-const BOTTOM: f64 = 20.0;
+
+/// What is left below for the times.
+const BELOW: f64 = 20.0;
 
 /// The figure; nothing where there is but one guild, or nothing to show.
 pub(super) fn figure(timeline: &Timeline) -> String {
@@ -45,19 +45,14 @@ fn draw(out: &mut String, timeline: &Timeline) -> std::fmt::Result {
          <rect class=idle x='{LEFT}' y=0 width='{:.1}' height='{height:.1}'/>",
         rows.len(),
         number(most),
-        height + BOTTOM,
+        height + BELOW,
         WIDTH - LEFT - RIGHT
     )?;
     for (index, (guild, row)) in rows.iter().enumerate() {
         let y = ROW * index as f64;
         // Every other name where there are many: they are as high as a row.
         if rows.len() < 25 || index.is_multiple_of(2) {
-            write!(
-                out,
-                "<text x='{:.1}' y='{:.1}' text-anchor=end>{guild}</text>",
-                LEFT - 8.0,
-                y + ROW - 2.0
-            )?;
+            row_label(out, y + ROW - 2.0, &guild.to_string())?;
         }
         for (column, value) in row.iter().enumerate().filter(|(_, value)| **value > 0) {
             let at = timeline.samples[column * each].at_s;
@@ -74,13 +69,9 @@ fn draw(out: &mut String, timeline: &Timeline) -> std::fmt::Result {
     }
     for quarter in 0..=4_usize {
         let column = (columns - 1) * quarter / 4;
-        write!(
-            out,
-            "<text x='{:.1}' y='{:.1}' text-anchor=middle>{:.0} s</text>",
-            LEFT + width * (column as f64 + 0.5),
-            height + 14.0,
-            timeline.samples[column * each].at_s
-        )?;
+        let place = (LEFT + width * (column as f64 + 0.5), height);
+        let label = format!("{:.0} s", timeline.samples[column * each].at_s);
+        column_label(out, place, &label)?;
     }
     write!(out, "</svg></figure>")
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::{Result, Write as _};
 
-use super::plot::{Scale, Series, figure};
-use super::style::CSS;
-use super::{escape, heat, number};
+use super::axes::Scale;
+use super::plot::{Series, figure};
+use super::{escape, head, heat, number};
 use crate::report::side::rows;
 use crate::report::{Report, Sample};
 
@@ -21,13 +21,8 @@ fn write_page(out: &mut String, runs: &[(String, Report)]) -> Result {
         _ => "loadgen: runs side by side".to_owned(),
     };
     let class = if runs.len() > 1 { " class=side" } else { "" };
-    write!(
-        out,
-        "<!doctype html><html lang=en><head><meta charset=utf-8>\
-         <meta name=viewport content='width=device-width, initial-scale=1'><title>{}</title>\
-         <style>{CSS}</style></head><body><main{class}>",
-        escape(&title)
-    )?;
+    head(out, &title)?;
+    write!(out, "<body><main{class}>")?;
     if let [(_, run)] = runs {
         header(out, run, &run.scenario.name)?;
         cards(out, run)?;
@@ -121,6 +116,10 @@ fn cards(out: &mut String, run: &Report) -> Result {
             format!("{} µs", number(server.cpu_us_per_delivery)),
             "server CPU per delivery",
         ));
+        if let Some(share) = run.generator.cpu_of_server {
+            let share = format!("{} %", number((share * 100.0).round()));
+            all.push((share, "generator's share of the server's CPU per delivery"));
+        }
         all.push((
             format!("{} MB", number(server.rss_bytes as f64 / 1e6)),
             "server memory at the end",

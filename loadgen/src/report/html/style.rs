@@ -1,7 +1,7 @@
-//! How the page looks.
+//! How pages and drawings look.
 
-/// The style sheet.
-pub(super) const CSS: &str = r"
+/// Colours, light and dark.
+pub(crate) const COLOURS: &str = r"
 :root {
   color-scheme: light dark;
   --paper: #fbfaf8; --card: #ffffff; --ink: #1d2129; --soft: #667080; --line: #e3e1dc; --grid: #ecebe7;
@@ -15,6 +15,25 @@ pub(super) const CSS: &str = r"
     --good: #7bd99c; --good-paper: #16301f; --bad: #ff9a9e; --bad-paper: #3a1a1d; --warn: #f5c46b; --warn-paper: #362a12;
   }
 }
+";
+
+/// What is drawn.
+pub(crate) const DRAWING: &str = r"
+svg text { fill: var(--soft); font: 11px system-ui, 'Segoe UI', Roboto, sans-serif; }
+.grid { stroke: var(--grid); stroke-width: 1; } .axis { stroke: var(--line); stroke-width: 1; }
+.line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
+.s0 { stroke: var(--s0); } .s1 { stroke: var(--s1); } .s2 { stroke: var(--s2); } .s3 { stroke: var(--s3); }
+.line.s3, .law { stroke-dasharray: 4 3; } .same { stroke: var(--soft); stroke-dasharray: 2 4; }
+.rest { fill: var(--soft); opacity: .09; } .mark { fill: var(--mark); opacity: .15; } .edge { stroke: var(--mark); stroke-width: 1; stroke-dasharray: 3 3; }
+svg text.label { fill: var(--mark); } .dot { fill: transparent; } .dot:hover { fill: var(--ink); }
+.point { fill: var(--card); stroke-width: 2; } .point.counts.s0 { fill: var(--s0); } .point.counts.s1 { fill: var(--s1); }
+.point.counts.s2 { fill: var(--s2); } .point.counts.s3 { fill: var(--s3); }
+.paper { fill: var(--card); } svg text.title { fill: var(--ink); font-size: 14px; font-weight: 600; }
+.cell { fill: var(--heat); } .idle { fill: var(--idle); }
+";
+
+/// What is around the drawings.
+pub(crate) const PAGE: &str = r"
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, 'Segoe UI', Roboto, sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 28px 20px 60px; }
@@ -33,14 +52,8 @@ figure { margin: 12px 0; padding: 12px 14px 6px; }
 figcaption { display: flex; flex-wrap: wrap; gap: 4px 18px; align-items: baseline; font-weight: 600; }
 figcaption small { font-weight: 400; color: var(--soft); }
 .key { font-weight: 400; font-size: 13px; color: var(--soft); } .key i { display: inline-block; width: 16px; height: 3px; border-radius: 2px; margin-right: 6px; vertical-align: middle; }
-svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
-.grid { stroke: var(--grid); stroke-width: 1; } .axis { stroke: var(--line); stroke-width: 1; }
-.line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
-.s0 { stroke: var(--s0); } .s1 { stroke: var(--s1); } .s2 { stroke: var(--s2); } .s3 { stroke: var(--s3); stroke-dasharray: 4 3; }
+svg { display: block; width: 100%; height: auto; }
 .k0 { background: var(--s0); } .k1 { background: var(--s1); } .k2 { background: var(--s2); } .k3 { background: var(--s3); }
-.rest { fill: var(--soft); opacity: .09; } .mark { fill: var(--mark); opacity: .15; } .edge { stroke: var(--mark); stroke-width: 1; stroke-dasharray: 3 3; }
-svg text.label { fill: var(--mark); } .dot { fill: transparent; } .dot:hover { fill: var(--ink); }
-.cell { fill: var(--heat); } .idle { fill: var(--idle); }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 .box { padding: 6px 14px; overflow-x: auto; margin: 10px 0; } th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child > * { border-bottom: 0; } th { color: var(--soft); font-weight: 500; } td.n, th.n { text-align: right; }
