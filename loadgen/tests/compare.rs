@@ -89,6 +89,30 @@ fn every_server_gets_the_same_load_and_every_delivery_is_accounted_for() {
 }
 
 #[test]
+#[ignore = "needs npm ci --ignore-scripts --prefix loadgen/peers/soketi"]
+fn a_server_of_the_pusher_protocol_gets_it_too() {
+    let load = [
+        "--sessions",
+        "8",
+        "--rates",
+        "40",
+        "--seconds",
+        "1",
+        "--warmup",
+        "0.25",
+        "--drain",
+        "30",
+    ];
+    let more = [&["--peers", "soketi", "--base", "soketi"], &load[..]].concat();
+    let (report, _) = compare("soketi", &more);
+    assert_eq!(report["failures"], Value::Array(Vec::new()), "{report:#}");
+    let sample = &report["samples"][0];
+    assert_eq!(sample["peer"], "soketi");
+    assert_eq!(sample["delivered"], 50 * SESSIONS);
+    assert_eq!(sample["duplicates"], 0);
+}
+
+#[test]
 fn one_message_reaches_everyone_and_is_set_against_the_floor() {
     let (report, table) = compare(
         "spread",

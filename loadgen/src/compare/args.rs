@@ -12,7 +12,7 @@ use super::peer::{ALL, Peer, Places};
 #[derive(Debug, Clone, Args)]
 pub struct CompareArgs {
     /// Servers to compare, separated by commas: floor, uwebsockets, guildhall, guildhall-os, guildhall-memory,
-    /// actix-chat, ws, socket.io, nats [default: all but guildhall-os]
+    /// actix-chat, ws, socket.io, nats, soketi [default: all but guildhall-os]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub peers: Vec<String>,
     /// The server that the others are set against
@@ -60,6 +60,9 @@ pub struct CompareArgs {
     /// Where the npm servers are installed
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/npm"), hide_default_value = true)]
     pub npm: PathBuf,
+    /// Where Soketi is installed
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/soketi"), hide_default_value = true)]
+    pub soketi: PathBuf,
     /// Where to write everything as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -114,6 +117,7 @@ impl CompareArgs {
         Ok(Places {
             guildhall,
             npm: self.npm.clone(),
+            soketi: self.soketi.clone(),
         })
     }
 }

@@ -3,6 +3,7 @@
 pub(super) mod gateway;
 pub(super) mod nats;
 pub(super) mod plain;
+pub(super) mod pusher;
 pub(super) mod socket_io;
 
 use std::time::Duration;

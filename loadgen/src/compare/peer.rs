@@ -2,6 +2,7 @@
 
 mod guildhall;
 mod nats;
+mod soketi;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,12 +28,14 @@ pub(super) enum Peer {
     Npm(&'static str),
     /// nats-server's WebSocket listener.
     Nats,
+    /// Soketi, which speaks the Pusher protocol.
+    Soketi,
     /// This project's server with a durability.
     Guildhall(&'static str),
 }
 
 /// All that there is, in the order of the table.
-pub(super) const ALL: [Peer; 9] = [
+pub(super) const ALL: [Peer; 10] = [
     Peer::Floor,
     Peer::Npm("uwebsockets"),
     Peer::Guildhall("disk"),
@@ -42,6 +45,7 @@ pub(super) const ALL: [Peer; 9] = [
     Peer::Npm("ws"),
     Peer::Npm("socket.io"),
     Peer::Nats,
+    Peer::Soketi,
 ];
 
 /// Where the things are that peers are started from.
@@ -51,6 +55,8 @@ pub(super) struct Places {
     pub(super) guildhall: PathBuf,
     /// The directory with the npm peers' scripts and their `node_modules`.
     pub(super) npm: PathBuf,
+    /// The directory with Soketi's `node_modules`.
+    pub(super) soketi: PathBuf,
 }
 
 /// A server that listens, and how to speak to it.
@@ -71,6 +77,7 @@ impl Peer {
             Self::ActixChat => "actix-chat",
             Self::Npm(package) => package,
             Self::Nats => "nats",
+            Self::Soketi => "soketi",
             Self::Guildhall("disk") => "guildhall",
             Self::Guildhall("os") => "guildhall-os",
             Self::Guildhall(_) => "guildhall-memory",
@@ -88,6 +95,7 @@ impl Peer {
             Self::Npm("ws") => "ws, a loop of `send`",
             Self::Npm(_) => "Socket.IO over its websocket transport, `emit` to a namespace",
             Self::Nats => "nats-server over websocket, one subject",
+            Self::Soketi => "Soketi, Pusher protocol: client events to a private channel",
             Self::Guildhall("disk") => {
                 "guildhall, one guild, posts over rest; durability disk: acknowledged after fdatasync"
             }
@@ -123,6 +131,11 @@ impl Peer {
                 }
             }
             Self::Nats => program_missing("nats-server"),
+            Self::Soketi if soketi::is_installed(&places.soketi) => program_missing("node"),
+            Self::Soketi => Some(format!(
+                "not installed: npm ci --ignore-scripts in {}",
+                places.soketi.display()
+            )),
         }
     }
 
@@ -142,6 +155,7 @@ impl Peer {
                 }
             }
             Self::Nats => nats::start(cores, receivers),
+            Self::Soketi => soketi::start(&places.soketi, cores),
             Self::Guildhall(durability) => {
                 guildhall::start(&places.guildhall, durability, cores, receivers)
             }
@@ -209,11 +223,14 @@ mod tests {
         let places = Places {
             guildhall: "/nowhere/guildhall".into(),
             npm: "/nowhere".into(),
+            soketi: "/nowhere".into(),
         };
         assert!(Peer::Floor.missing(&places).is_none());
         let why = Peer::Guildhall("disk").missing(&places).unwrap();
         assert!(why.contains("/nowhere/guildhall"), "{why}");
         let why = Peer::Npm("ws").missing(&places).unwrap();
+        assert!(why.contains("npm ci"), "{why}");
+        let why = Peer::Soketi.missing(&places).unwrap();
         assert!(why.contains("npm ci"), "{why}");
     }
 }
