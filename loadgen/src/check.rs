@@ -19,6 +19,8 @@ pub use violation::{Kind, Violation, Violations};
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::plan::Client;
 use seen::SeenSet;
 
@@ -45,8 +47,9 @@ pub enum Observation {
         room: u32,
         /// A message that is older than all that follow; `None` if the snapshot names none.
         last_message: Option<u64>,
-        /// Publishes of the room that may have been sent by now: those from this number on must come live.
-        published: u32,
+        /// Publishes sent up to this time, in microseconds, may be part of it; those sent later must come live. 0 if
+        /// none was sent yet.
+        sent_by: u64,
     },
     /// A `GUILD_DELETE`: the user is no member any more, nothing may follow.
     Left {
@@ -76,7 +79,7 @@ pub enum Observation {
 }
 
 /// What a session must see of its rooms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Expects {
     /// Each message.
     Everything,
@@ -116,7 +119,7 @@ impl Expects {
 }
 
 /// One session's view of one room.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Subscription {
     room: u32,
     attached: Attached,
@@ -128,17 +131,17 @@ struct Subscription {
 }
 
 /// Messages that a snapshot may have covered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Covered {
     /// Ids above this,
     after: u64,
     /// up to this,
     up_to: u64,
-    /// of publishes below this number.
-    below: u32,
+    /// of publishes sent up to this time.
+    sent_by: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Attached {
     /// No `GUILD_CREATE` yet.
     Never,
@@ -146,9 +149,9 @@ enum Attached {
     Not,
     /// The user left the guild.
     Left,
-    /// There was a snapshot, but where it ends only the next message shows. Publishes from this number on were sent
+    /// There was a snapshot, but where it ends only the next message shows. Publishes sent after this time were sent
     /// after it.
-    Since(u32),
+    Since(u64),
     /// Everything after the last message must come.
     Exactly,
 }
@@ -159,7 +162,7 @@ impl Attached {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct SessionView {
     /// Number within the run.
     number: u32,
@@ -170,14 +173,27 @@ struct SessionView {
 }
 
 /// Who first showed which id for a publish; id 0 = nobody yet.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(from = "(u64, u32)", into = "(u64, u32)")]
 struct FirstSeen {
     id: u64,
     session: u32,
 }
 
-/// The judge of one thread's sessions.
-#[derive(Debug)]
+impl From<(u64, u32)> for FirstSeen {
+    fn from((id, session): (u64, u32)) -> Self {
+        Self { id, session }
+    }
+}
+
+impl From<FirstSeen> for (u64, u32) {
+    fn from(first: FirstSeen) -> Self {
+        (first.id, first.session)
+    }
+}
+
+/// The judge of one thread's sessions. Judges the same after it went to another process.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Checker {
     sessions: Vec<SessionView>,
     /// Guild of each room, ascending; empty when each room is a guild of its own.
@@ -256,8 +272,8 @@ impl Checker {
                 session,
                 room,
                 last_message,
-                published,
-            } => self.snapshot(session, room, last_message, published),
+                sent_by,
+            } => self.snapshot(session, room, last_message, sent_by),
             Observation::Left { session, room } => {
                 let view = &mut self.sessions[session as usize];
                 if let Some(subscription) = find(&mut view.subscriptions, room) {
@@ -309,7 +325,7 @@ impl Checker {
         }
     }
 
-    fn snapshot(&mut self, session: u32, room: u32, last_message: Option<u64>, published: u32) {
+    fn snapshot(&mut self, session: u32, room: u32, last_message: Option<u64>, sent_by: u64) {
         let view = &mut self.sessions[session as usize];
         let Some(subscription) = find(&mut view.subscriptions, room) else {
             let (kind, expected) = misplaced(&view.subscriptions, &self.guild_of, room);
@@ -324,13 +340,13 @@ impl Checker {
             });
             return;
         };
-        subscription.attached = match (subscription.attached, published) {
+        subscription.attached = match (subscription.attached, sent_by) {
             // Nothing was sent before: the guild is empty.
             (Attached::Never, 0) => Attached::Exactly,
-            _ => Attached::Since(published),
+            _ => Attached::Since(sent_by),
         };
         if let Some(id) = last_message.filter(|id| *id > subscription.last) {
-            subscription.cover(id, published);
+            subscription.cover(id, sent_by);
             subscription.last = id;
         }
     }
@@ -370,8 +386,8 @@ impl Checker {
                     "nothing of a guild after GUILD_DELETE".to_owned()
                 });
             }
-            Attached::Since(published) => {
-                subscription.cover(id.saturating_sub(1), published);
+            Attached::Since(sent_by) => {
+                subscription.cover(id.saturating_sub(1), sent_by);
                 subscription.attached = Attached::Exactly;
             }
         }
@@ -420,30 +436,30 @@ impl Subscription {
         }
     }
 
-    /// What lies between the last message and `up_to` need not come live, if it is a publish below `below`.
-    fn cover(&mut self, up_to: u64, below: u32) {
+    /// What lies between the last message and `up_to` need not come live, if it was sent by `sent_by`.
+    fn cover(&mut self, up_to: u64, sent_by: u64) {
         let after = self.last;
-        if up_to > after && below > 0 {
+        if up_to > after && sent_by > 0 {
             self.covered.push(Covered {
                 after,
                 up_to,
-                below,
+                sent_by,
             });
         }
     }
 
-    /// Whether the session need not see the publish with this id live.
-    fn is_covered(&self, publish: u32, id: u64) -> bool {
+    /// Whether the session need not see the publish with this id, sent at this time, live.
+    fn is_covered(&self, id: u64, sent: u64) -> bool {
         let is_after = id > self.last;
         match self.attached {
             // That there was no `GUILD_CREATE` is reported by itself.
             Attached::Never | Attached::Not | Attached::Left if is_after => return true,
-            Attached::Since(published) if is_after && publish < published => return true,
+            Attached::Since(sent_by) if is_after && sent <= sent_by => return true,
             _ => {}
         }
         self.covered
             .iter()
-            .any(|covered| covered.after < id && id <= covered.up_to && publish < covered.below)
+            .any(|covered| covered.after < id && id <= covered.up_to && sent <= covered.sent_by)
     }
 }
 

@@ -35,6 +35,9 @@ pub enum Command {
     Scale(ScaleArgs),
     /// Place millions of guilds on up to thousands of nodes with the server's own ring, and say what changes move
     Simulate(SimulateArgs),
+    /// Be one of the processes of `run --workers`: orders come on standard input
+    #[command(hide = true)]
+    Worker,
     /// Be one of the servers that compare brings along
     #[command(hide = true)]
     Peer(PeerArgs),

@@ -2,8 +2,10 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
+use serde::{Deserialize, Serialize};
+
 /// A server's address, the name to put into `Host`, and the path of the URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Where to connect to.
     pub address: SocketAddr,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use guildhall_loadgen::cli::{Cli, Command};
-use guildhall_loadgen::{check, compare, report, run, scale, simulate};
+use guildhall_loadgen::{check, compare, crew, report, run, scale, simulate};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             }
         }),
         Command::Simulate(args) => simulate::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Worker => crew::worker::run().map(|()| ExitCode::SUCCESS),
         Command::Peer(args) => compare::serve(args).map(|()| ExitCode::SUCCESS),
         Command::Pinned(args) => compare::exec_pinned(&args).map(|never| match never {}),
     };

@@ -20,6 +20,8 @@ const LATE_SHARE: f64 = 0.01;
 pub struct Watched {
     /// What it is for.
     pub name: String,
+    /// Its process.
+    pub pid: u32,
     /// Its thread id.
     pub id: u32,
 }
@@ -28,7 +30,8 @@ pub struct Watched {
 #[derive(Debug)]
 pub struct Snapshot {
     at: u64,
-    generator: ProcessCpu,
+    /// Of each of its processes.
+    generator: Vec<ProcessCpu>,
     threads: Vec<CpuTime>,
     server: Option<ProcessCpu>,
     /// Deliveries so far.
@@ -38,18 +41,22 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads it all. `delivered` and `reads` are the workers' sums.
+    /// Reads it all. `generator` are the generator's processes, `delivered` and `reads` the workers' sums.
     pub fn take(
         watched: &[Watched],
+        generator: &[u32],
         server: Option<u32>,
         delivered: u64,
         reads: u64,
     ) -> io::Result<Self> {
-        let own = std::process::id();
-        let threads = watched.iter().map(|thread| thread_cpu(own, thread.id));
+        let threads = watched.iter().map(|thread| {
+            thread_cpu(thread.pid, thread.id)
+                .map_err(|error| io::Error::other(format!("{}: {error}", thread.name)))
+        });
+        let generator = generator.iter().map(|pid| ProcessCpu::of(*pid));
         Ok(Self {
             at: clock::now(),
-            generator: ProcessCpu::of(own)?,
+            generator: generator.collect::<io::Result<_>>()?,
             threads: threads.collect::<io::Result<_>>()?,
             // One that is just being restarted has none.
             server: server.and_then(|pid| ProcessCpu::of(pid).ok()),
@@ -65,7 +72,8 @@ pub struct Usage {
     nanoseconds: u64,
     delivered: u64,
     reads: u64,
-    generator: CpuTime,
+    /// Nanoseconds on a core, of all its processes.
+    generator: u64,
     threads: Vec<CpuTime>,
     server: Option<CpuTime>,
 }
@@ -85,11 +93,12 @@ impl Usage {
     /// From one snapshot to a later one of the same threads.
     pub fn between(from: &Snapshot, to: &Snapshot) -> Self {
         let threads = to.threads.iter().zip(&from.threads);
+        let processes = to.generator.iter().zip(&from.generator);
         Self {
             nanoseconds: (to.at - from.at) * 1_000,
             delivered: to.delivered - from.delivered,
             reads: to.reads - from.reads,
-            generator: to.generator.since(&from.generator),
+            generator: processes.map(|(to, from)| to.since(from).ran).sum(),
             threads: threads.map(|(to, from)| to.since(*from)).collect(),
             server: to
                 .server
@@ -106,7 +115,7 @@ impl Usage {
 
     /// CPU seconds of the generator.
     pub fn generator_seconds(&self) -> f64 {
-        self.generator.ran as f64 / 1e9
+        self.generator as f64 / 1e9
     }
 
     /// CPU microseconds of the generator for each delivery.
@@ -119,8 +128,8 @@ impl Usage {
         ratio(self.delivered as f64, self.reads as f64)
     }
 
-    fn per_delivery(&self, time: CpuTime) -> f64 {
-        ratio(time.ran as f64 / 1_000.0, self.delivered as f64)
+    fn per_delivery(&self, nanoseconds: u64) -> f64 {
+        ratio(nanoseconds as f64 / 1_000.0, self.delivered as f64)
     }
 
     fn share(&self, nanoseconds: u64) -> f64 {
@@ -145,7 +154,7 @@ impl Usage {
         self.server.map(|time| Server {
             cpu_s: time.ran as f64 / 1e9,
             cores: self.share(time.ran),
-            cpu_us_per_delivery: self.per_delivery(time),
+            cpu_us_per_delivery: self.per_delivery(time.ran),
             rss_before_bytes: memory.before,
             rss_idle_bytes: memory.idle,
             rss_bytes: memory.after,
@@ -217,18 +226,19 @@ mod tests {
         let own = std::process::id();
         let watched = [Watched {
             name: "main".to_owned(),
+            pid: own,
             id: rustix::thread::gettid()
                 .as_raw_nonzero()
                 .get()
                 .cast_unsigned(),
         }];
-        let from = Snapshot::take(&watched, Some(own), 10, 5).unwrap();
+        let from = Snapshot::take(&watched, &[own], Some(own), 10, 5).unwrap();
         let mut sum = 0_u64;
         let to = loop {
             for i in 0..1_000_000_u64 {
                 sum = std::hint::black_box(sum.wrapping_add(i));
             }
-            let to = Snapshot::take(&watched, Some(own), 110, 30).unwrap();
+            let to = Snapshot::take(&watched, &[own], Some(own), 110, 30).unwrap();
             if to.threads[0].since(from.threads[0]).ran > 10_000_000 {
                 break to;
             }

@@ -21,7 +21,7 @@ use crate::client::tally::histogram;
 use crate::endpoint::Endpoint;
 use crate::marker::MarkerCodec;
 use crate::plan::Schedule;
-use crate::shared::{Published, Window};
+use crate::shared::Window;
 
 /// Messages that may wait for a free connection; one more is given up unsent and counted.
 pub const MAX_WAITING: usize = 65_536;
@@ -50,8 +50,6 @@ pub struct Order {
     pub in_flight: u32,
     /// The measured part of the run.
     pub window: Arc<Window>,
-    /// How much was published.
-    pub published: Arc<Published>,
 }
 
 /// What the publisher shows while it runs.
@@ -74,6 +72,8 @@ pub struct Gauges {
 pub struct Ledger {
     /// By room and publish number.
     pub outcomes: Vec<Vec<Outcome>>,
+    /// By room and publish number: when it was sent for the first time, in microseconds; `u64::MAX` if it was not.
+    pub sent: Vec<Vec<u64>>,
     /// How late messages left the scheduler, in microseconds: the generator's fault.
     pub late: Histogram<u64>,
     /// Messages later than [`LATE`].
@@ -118,12 +118,10 @@ const MAX_ERRORS: usize = 10;
 
 impl Ledger {
     fn new(schedule: &Schedule) -> Self {
-        let outcomes = schedule.per_room();
+        let counts = schedule.per_room().iter().map(|count| *count as usize);
         Self {
-            outcomes: outcomes
-                .iter()
-                .map(|count| vec![Outcome::Unsent; *count as usize])
-                .collect(),
+            sent: counts.clone().map(|count| vec![u64::MAX; count]).collect(),
+            outcomes: counts.map(|count| vec![Outcome::Unsent; count]).collect(),
             late: histogram(),
             late_sends: 0,
             waited: histogram(),

@@ -82,8 +82,14 @@ pub struct Settings {
     pub duration_s: f64,
     /// Bytes of content.
     pub payload_bytes: u32,
-    /// Threads of the sessions.
+    /// Worker processes; with 1 the sessions are in loadgen's own.
     pub workers: u32,
+    /// Threads of the sessions, over all processes.
+    #[serde(default)]
+    pub threads: u32,
+    /// Addresses that sessions connected from; 0 if the system chose.
+    #[serde(default)]
+    pub source_addresses: u32,
 }
 
 /// What became of the sessions.

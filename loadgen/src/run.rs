@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::check::Expects;
 use crate::check::history::{Layout, Recorder};
 use crate::client::deaf::Deaf;
-use crate::client::fleet::Fleet;
+use crate::client::fleet::Charge;
 use crate::clock::{self, SECOND};
 use crate::endpoint::Endpoint;
 use crate::fault::Victim;
@@ -37,7 +37,8 @@ use crate::provision::{Admin, Guild, gateway_url};
 use crate::publish::{self, Order};
 use crate::report::Report;
 use crate::scenario::Scenario;
-use crate::shared::{Published, Window};
+use crate::shared::{Times, Window};
+use crate::source::Sources;
 
 use aside::Asides;
 use director::Director;
@@ -50,6 +51,9 @@ use target::Target;
 /// Time in microseconds between the last session's being ready and the first message.
 const LEAD: u64 = SECOND / 5;
 
+/// The same where worker processes have to hear of it first.
+const LEAD_OF_WORKERS: u64 = SECOND;
+
 /// Messages per second that one user may post into one channel before the server refuses more.
 const USER_LIMIT: f64 = 10.0;
 
@@ -58,10 +62,7 @@ pub fn run(args: &RunArgs) -> Result<Report> {
     let scenario = args.scenario()?;
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53));
     let plan = Arc::new(Plan::new(&scenario, seed));
-    let sockets = plan.sessions.len() as u64
-        + u64::from(args.in_flight.get())
-        + u64::from(args.deaf(&scenario));
-    limits::reserve_open_files(sockets)?;
+    limits::reserve_open_files(own_sockets(args, &scenario, &plan))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -87,6 +88,16 @@ pub fn run(args: &RunArgs) -> Result<Report> {
         }
         report
     })
+}
+
+/// Sockets of this process: the sessions too, unless others have them, and two for each that goes through the proxy.
+fn own_sockets(args: &RunArgs, scenario: &Scenario, plan: &Plan) -> u64 {
+    let sessions = plan.sessions.len() as u64;
+    let here = if args.workers.get() == 1 { sessions } else { 0 };
+    let proxied = args.fault.iter().any(|spec| spec.fault.is_of_network());
+    let deaf = u64::from(args.deaf(scenario));
+    let through_proxy = if proxied { 2 * (sessions + deaf) } else { 0 };
+    here + deaf + through_proxy + u64::from(args.in_flight.get())
 }
 
 /// Becomes true at the first SIGINT or SIGTERM. The second ends the process as usual.
@@ -139,55 +150,45 @@ impl Run<'_> {
         let (victim, gateway) = self.victim(server, &stage)?;
         // It ends with the last that holds it, and the sessions need it to the end.
         let proxy = victim.proxy.clone();
-        let codec = MarkerCodec::new(self.id);
-        let window = Arc::new(Window::default());
-        let sent = Arc::new(Published::none(plan.rooms.len() as u32));
-        let guild_of: Arc<[u32]> = plan.guild_of().into();
-        let planned = schedule.per_room().to_vec();
-        let recorder = self.recorder(&stage, &guild_of, &planned)?;
+        let sources = Sources::of(&args.source_address, gateway.address)?;
+        let charge = self.charge(&stage, &schedule, (url, &gateway), &sources)?;
+        let recorder = self.recorder(&stage, &charge.planned)?;
         let mut memory = ServerMemory {
             before: server_memory(self.target.pid()).context("reading the server's memory")?,
             ..ServerMemory::default()
         };
 
-        let fleet = Arc::new(Fleet {
-            plan: Arc::clone(plan),
-            guild_ids: stage.guild_ids.clone(),
-            gateway,
-            gateway_url: url,
-            tokens: stage.tokens.clone(),
-            places: Arc::clone(&stage.places),
-            guild_of,
-            codec: codec.clone(),
-            planned,
-            window: Arc::clone(&window),
-            published: Arc::clone(&sent),
-            recorder: recorder.clone(),
-            presence: scenario.traffic.presence,
-            workers: args.workers(plan.sessions.len() as u32),
-            connecting: args.connecting.get(),
-            seed: self.seed,
-        });
         let connecting = clock::now();
-        let workers = Workers::start(&fleet)?;
+        let workers = Workers::start(self, charge, recorder.as_ref())?;
         workers
-            .wait_until_ready(&fleet.plan, args.connect_timeout, &interrupted)
+            .wait_until_ready(args.connect_timeout, &interrupted)
             .await?;
         let connected = clock::now();
         memory.idle = server_memory(self.target.pid())?;
         let deaf = args.deaf(scenario);
-        let deaf = Deaf::connect(&fleet.gateway, &fleet.tokens, deaf).await?;
+        let deaf = Deaf::connect(&gateway, &sources, &stage.tokens, deaf).await?;
 
-        let start = clock::now() + LEAD;
-        let schedule = schedule.starting(start);
+        let lead = if args.workers.get() == 1 {
+            LEAD
+        } else {
+            LEAD_OF_WORKERS
+        };
+        let start = clock::now() + lead;
         let seconds = |seconds: f64| (seconds * SECOND as f64) as u64;
         let phases = &scenario.phases;
         let measured_from = start + seconds(phases.ramp_up + phases.warm_up);
         let measured_to = measured_from + seconds(phases.steady);
-        window.set(measured_from, measured_to);
+        let times = Times {
+            first: start,
+            from: measured_from,
+            to: measured_to,
+        };
+        workers.announce(times, &interrupted).await?;
+        let window = Arc::new(Window::default());
+        window.set(times);
         let asides = Asides::start(scenario, plan, &stage, &self.target.api, start, self.seed)?;
         let director = Director::start(self, victim, workers.storms(), measured_from);
-        let publisher = self.publisher(schedule, &stage, codec, (window, sent))?;
+        let publisher = self.publisher(schedule.starting(start), &stage, window)?;
 
         let mut progress = Progress::new(
             self,
@@ -208,10 +209,14 @@ impl Run<'_> {
         let drained =
             drain::drain(&workers, &ledger, self, args.drain_timeout, &mut progress).await;
         let (under_way, timeline) = (progress.under_way(), progress.into_timeline(marks));
+        let own_memory = workers.memory();
         let finished = workers.stop()?;
         drop((deaf, proxy));
-        if let Some(recorder) = recorder {
-            recorder.finish(&ledger.outcomes)?;
+        if let (Some(recorder), Some(path)) = (recorder, &args.record) {
+            if args.workers.get() > 1 {
+                fleet::collect_parts(&recorder, path, args.workers.get())?;
+            }
+            recorder.finish(&ledger.outcomes, &ledger.sent)?;
         }
         let course = Course {
             connect: connected - connecting,
@@ -219,6 +224,8 @@ impl Run<'_> {
             from,
             to,
             memory,
+            own_memory,
+            sources: sources.len() as u32,
             drained,
             interrupted: *interrupted.borrow(),
             asides,
@@ -232,20 +239,18 @@ impl Run<'_> {
         &self,
         schedule: Schedule,
         stage: &Stage,
-        codec: MarkerCodec,
-        (window, published): (Arc<Window>, Arc<Published>),
+        window: Arc<Window>,
     ) -> Result<publish::Handle> {
         Ok(publish::Handle::start(Order {
             api: Endpoint::parse(&self.target.api, "http")?,
             schedule,
             channels: stage.channels.clone(),
             tokens: stage.tokens.clone(),
-            codec,
+            codec: MarkerCodec::new(self.id),
             run: self.id,
             payload: self.scenario.traffic.payload as usize,
             in_flight: self.args.in_flight.get(),
             window,
-            published,
         })?)
     }
 
@@ -297,24 +302,47 @@ impl Run<'_> {
         Ok((victim, gateway))
     }
 
-    fn recorder(
+    /// What the session threads are to do, all of them as if they were in one process.
+    fn charge(
         &self,
         stage: &Stage,
-        guild_of: &Arc<[u32]>,
-        planned: &[u32],
-    ) -> Result<Option<Recorder>> {
+        schedule: &Schedule,
+        (gateway_url, gateway): (String, &Endpoint),
+        sources: &Sources,
+    ) -> Result<Charge> {
+        let threads = self.args.threads(self.plan.sessions.len() as u32);
+        Ok(Charge {
+            scenario: toml::to_string(self.scenario)?,
+            seed: self.seed,
+            run: self.id,
+            guild_ids: stage.guild_ids.clone(),
+            channels: stage.channels.clone(),
+            tokens: stage.tokens.clone(),
+            gateway_url,
+            gateway: gateway.clone(),
+            sources: sources.clone(),
+            planned: schedule.per_room().to_vec(),
+            threads,
+            first: 0,
+            count: threads,
+            connecting: self.args.connecting.get(),
+            record: self.args.record.clone(),
+        })
+    }
+
+    fn recorder(&self, stage: &Stage, planned: &[u32]) -> Result<Option<Recorder>> {
         let Some(path) = &self.args.record else {
             return Ok(None);
         };
         let file = File::create(path).with_context(|| path.display().to_string())?;
         let layout = Layout {
-            guild_of: Arc::clone(guild_of),
+            guild_of: self.plan.guild_of().into(),
             planned: planned.to_vec(),
         };
         let recorder = Recorder::new(BufWriter::new(file), &layout)?;
-        let workers = self.args.workers(self.plan.sessions.len() as u32);
-        for worker in 0..workers {
-            for session in self.plan.sessions_of(worker, workers) {
+        let threads = self.args.threads(self.plan.sessions.len() as u32);
+        for worker in 0..threads {
+            for session in self.plan.sessions_of(worker, threads) {
                 let expects = Expects::of(&self.plan.sessions[session as usize]);
                 let rooms = self.plan.rooms_of(session, &stage.guild_ids);
                 recorder.session(worker, session, expects, &rooms)?;
@@ -326,16 +354,10 @@ impl Run<'_> {
 
 /// The threads whose utilisation is reported: the sessions' in order, then the publisher's.
 fn watched(workers: &Workers, publisher: &publish::Handle) -> Vec<Watched> {
-    let sessions = workers
-        .gauges()
-        .enumerate()
-        .map(|(number, gauges)| Watched {
-            name: format!("sessions-{number}"),
-            id: gauges.thread.load(Ordering::Relaxed),
-        });
     let posts = Watched {
         name: "publisher".to_owned(),
+        pid: std::process::id(),
         id: publisher.gauges.thread.load(Ordering::Relaxed),
     };
-    sessions.chain([posts]).collect()
+    workers.watched().into_iter().chain([posts]).collect()
 }

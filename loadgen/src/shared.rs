@@ -2,11 +2,27 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The measured part of a run: what was intended to be sent in it counts. Set once the sessions are connected.
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+
+/// The times of a run, in microseconds of [`crate::clock`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// No message is sent before.
+    pub first: u64,
+    /// The measured part: what was intended to be sent from here on
+    pub from: u64,
+    /// and before here counts.
+    pub to: u64,
+}
+
+/// The times of a run as its threads know them. Set once the sessions are connected, before the first message.
 #[derive(Debug)]
 pub struct Window {
+    first: AtomicU64,
     start: AtomicU64,
     end: AtomicU64,
 }
@@ -14,6 +30,7 @@ pub struct Window {
 impl Default for Window {
     fn default() -> Self {
         Self {
+            first: AtomicU64::new(u64::MAX),
             start: AtomicU64::new(u64::MAX),
             end: AtomicU64::new(u64::MAX),
         }
@@ -21,10 +38,16 @@ impl Default for Window {
 }
 
 impl Window {
-    /// Sets the times, in microseconds of [`crate::clock`].
-    pub fn set(&self, start: u64, end: u64) {
-        self.end.store(end, Ordering::Relaxed);
-        self.start.store(start, Ordering::Relaxed);
+    /// Sets the times.
+    pub fn set(&self, times: Times) {
+        self.first.store(times.first, Ordering::Relaxed);
+        self.end.store(times.to, Ordering::Relaxed);
+        self.start.store(times.from, Ordering::Relaxed);
+    }
+
+    /// Whether a message may have been sent by `time`.
+    pub fn has_begun(&self, time: u64) -> bool {
+        time >= self.first.load(Ordering::Relaxed)
     }
 
     /// Whether `time` belongs to the measured part.
@@ -42,27 +65,17 @@ pub struct Places {
     pub guilds: HashMap<u64, Range<u32>>,
 }
 
-/// How many messages of each room may have been sent. Counted before a message is sent.
-#[derive(Debug)]
-pub struct Published {
-    rooms: Box<[AtomicU32]>,
-}
-
-impl Published {
-    /// Nothing yet, in this many rooms.
-    pub fn none(rooms: u32) -> Self {
-        Self {
-            rooms: (0..rooms).map(|_| AtomicU32::new(0)).collect(),
+impl Places {
+    /// The snowflakes of a plan's guilds and rooms.
+    pub fn new(plan: &Plan, guild_ids: &[u64], channels: &[u64]) -> Self {
+        let mut guilds: HashMap<u64, Range<u32>> = HashMap::new();
+        for (index, room) in (0..).zip(&plan.rooms) {
+            let guild = guild_ids[room.guild as usize];
+            guilds.entry(guild).or_insert(index..index).end = index + 1;
         }
-    }
-
-    /// From now on message number `publish` of `room` may be sent; they come in order.
-    pub fn set(&self, room: u32, publish: u32) {
-        self.rooms[room as usize].store(publish + 1, Ordering::SeqCst);
-    }
-
-    /// Messages of `room` that may have been sent: those with a higher number have not.
-    pub fn of(&self, room: u32) -> u32 {
-        self.rooms[room as usize].load(Ordering::SeqCst)
+        Self {
+            channels: channels.iter().copied().zip(0..).collect(),
+            guilds,
+        }
     }
 }

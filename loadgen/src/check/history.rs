@@ -2,22 +2,22 @@
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `loadgen-history 1` | the first line |
+//! | `loadgen-history 2` | the first line |
 //! | `rooms G0 G1 …` | the guild of each room |
 //! | `planned N0 N1 …` | publishes of each room |
 //! | `session W S all\|slow\|none R0 R1 …` | worker W's next session has number S and sees these rooms |
 //! | `W i s` | session s of worker W identified |
 //! | `W q s N` | sequence number N |
-//! | `W g s room last\|- published` | snapshot |
+//! | `W g s room last\|- sent-by` | snapshot; what was sent up to this time may be part of it |
 //! | `W l s room` | left |
 //! | `W m s room publish id` | message |
 //! | `W f s id` | foreign message |
-//! | `o room publish id\|unsent\|refused\|unknown` | what became of a publish |
+//! | `o room publish id\|unsent\|refused\|unknown sent\|-` | what became of a publish, and when it was sent |
 //!
 //! Lines of one worker stand in the order in which it observed; outcomes come last.
 
 use std::fmt::{self, Write as _};
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -25,7 +25,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::{Checker, Expects, Observation, Outcome, Verdict, finish};
 
 /// The first line.
-const FIRST: &str = "loadgen-history 1";
+const FIRST: &str = "loadgen-history 2";
 
 /// Workers of a run at most.
 const MAX_WORKERS: usize = 4_096;
@@ -73,6 +73,25 @@ impl Recorder {
         })
     }
 
+    /// The part of another process, which goes into the history of the first one; without a beginning of its own.
+    pub fn part(file: impl Write + Send + 'static) -> Self {
+        Self {
+            file: Arc::new(Mutex::new(file)),
+        }
+    }
+
+    /// Takes in what another process wrote.
+    pub fn append(&self, mut part: impl Read) -> std::io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        std::io::copy(&mut part, &mut *file).map(|_bytes| ())
+    }
+
+    /// Writes what is still in memory.
+    pub fn flush(&self) -> std::io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.flush()
+    }
+
     /// The next session of a worker. All sessions come before the first observation.
     pub fn session(
         &self,
@@ -94,24 +113,27 @@ impl Recorder {
         file.write_all(text.as_bytes())
     }
 
-    /// Ends the history with what became of the publishes.
-    pub fn finish(&self, outcomes: &[Vec<Outcome>]) -> std::io::Result<()> {
+    /// Ends the history with what became of the publishes, and when they were sent.
+    pub fn finish(&self, outcomes: &[Vec<Outcome>], sent: &[Vec<u64>]) -> std::io::Result<()> {
         let mut text = String::new();
-        for (room, outcomes) in outcomes.iter().enumerate() {
-            for (publish, outcome) in outcomes.iter().enumerate() {
+        for (room, (outcomes, sent)) in outcomes.iter().zip(sent).enumerate() {
+            for (publish, (outcome, sent)) in outcomes.iter().zip(sent).enumerate() {
                 let _ = write!(text, "o {room} {publish} ");
                 let _ = match outcome {
-                    Outcome::Unsent => writeln!(text, "unsent"),
-                    Outcome::Refused => writeln!(text, "refused"),
-                    Outcome::Unknown => writeln!(text, "unknown"),
-                    Outcome::Acked(id) => writeln!(text, "{id}"),
+                    Outcome::Unsent => write!(text, "unsent"),
+                    Outcome::Refused => write!(text, "refused"),
+                    Outcome::Unknown => write!(text, "unknown"),
+                    Outcome::Acked(id) => write!(text, "{id}"),
+                };
+                let _ = match *sent {
+                    u64::MAX => writeln!(text, " -"),
+                    sent => writeln!(text, " {sent}"),
                 };
             }
             self.write(&text)?;
             text.clear();
         }
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.flush()
+        self.flush()
     }
 }
 
@@ -146,10 +168,10 @@ impl Log {
                 session,
                 room,
                 last_message,
-                published,
+                sent_by,
             } => {
                 let last = last_message.map_or_else(|| "-".to_owned(), |id| id.to_string());
-                writeln!(lines, "{worker} g {session} {room} {last} {published}")
+                writeln!(lines, "{worker} g {session} {room} {last} {sent_by}")
             }
             Observation::Left { session, room } => writeln!(lines, "{worker} l {session} {room}"),
             Observation::Message {
@@ -190,7 +212,7 @@ pub fn check(file: impl BufRead) -> Result<Verdict> {
         let read = reading.line(&line);
         read.with_context(|| format!("line {number}: {line}"))?;
     }
-    Ok(finish(&reading.checkers, &reading.outcomes))
+    Ok(finish(&reading.checkers, &reading.outcomes, &reading.sent))
 }
 
 /// A history that is being read: first the sessions, then what they observed, then the outcomes.
@@ -202,15 +224,15 @@ struct Reading {
     expects: Vec<(usize, u32, Expects)>,
     checkers: Vec<Checker>,
     outcomes: Vec<Vec<Outcome>>,
+    sent: Vec<Vec<u64>>,
 }
 
 impl Reading {
     fn new(guild_of: Arc<[u32]>, planned: Vec<u32>) -> Self {
-        let outcomes = planned.iter();
+        let counts = planned.iter().map(|count| *count as usize);
         Self {
-            outcomes: outcomes
-                .map(|count| vec![Outcome::Unsent; *count as usize])
-                .collect(),
+            sent: counts.clone().map(|count| vec![u64::MAX; count]).collect(),
+            outcomes: counts.map(|count| vec![Outcome::Unsent; count]).collect(),
             guild_of,
             planned,
             sessions: Vec::new(),
@@ -225,9 +247,15 @@ impl Reading {
             ["session", worker, session, expects, rooms @ ..] => {
                 self.session(worker.parse()?, session.parse()?, expects, rooms)
             }
-            ["o", room, publish, outcome] => {
+            ["o", room, publish, outcome, sent] => {
                 let room: usize = room.parse()?;
                 let publish: usize = publish.parse()?;
+                let of_room = self.sent.get_mut(room);
+                let place = of_room.and_then(|sent| sent.get_mut(publish));
+                *place.context("no such publish")? = match *sent {
+                    "-" => u64::MAX,
+                    sent => sent.parse()?,
+                };
                 let of_room = self.outcomes.get_mut(room);
                 let place = of_room.and_then(|outcomes| outcomes.get_mut(publish));
                 *place.context("no such publish")? = match *outcome {
@@ -299,14 +327,14 @@ fn parse(parts: &[&str]) -> Result<Observation> {
             session: session.parse()?,
             s: s.parse()?,
         },
-        ["g", session, room, last, published] => Observation::Snapshot {
+        ["g", session, room, last, sent_by] => Observation::Snapshot {
             session: session.parse()?,
             room: room.parse()?,
             last_message: match *last {
                 "-" => None,
                 id => Some(id.parse()?),
             },
-            published: published.parse()?,
+            sent_by: sent_by.parse()?,
         },
         ["l", session, room] => Observation::Left {
             session: session.parse()?,
@@ -347,10 +375,10 @@ mod tests {
     use super::*;
     use crate::check::Kind;
 
-    const HISTORY: &str = "loadgen-history 1\nrooms 0 0\nplanned 2 1\nsession 0 7 all 0 1\nsession 0 8 all 0\n\
+    const HISTORY: &str = "loadgen-history 2\nrooms 0 0\nplanned 2 1\nsession 0 7 all 0 1\nsession 0 8 all 0\n\
         0 i 0\n0 q 0 1\n0 g 0 0 - 0\n0 g 0 1 - 0\n0 i 1\n0 g 1 0 - 0\n\
         0 m 0 0 0 100\n0 m 1 0 0 100\n0 m 0 1 0 101\n0 m 0 0 1 102\n0 m 1 0 1 102\n\
-        o 0 0 100\no 0 1 102\no 1 0 101\n";
+        o 0 0 100 1\no 0 1 102 3\no 1 0 101 2\n";
 
     fn judged(text: &str) -> Result<Verdict> {
         check(BufReader::new(text.as_bytes()))
@@ -380,7 +408,7 @@ mod tests {
             ),
             ("0 q 0 1\n", "0 q 0 2\n", Kind::Gap),
             ("0 m 1 0 1 102\n", "0 l 1 0\n0 m 1 0 1 102\n", Kind::Leak),
-            ("o 0 1 102\n", "o 0 1 refused\n", Kind::Ghost),
+            ("o 0 1 102 3\n", "o 0 1 refused -\n", Kind::Ghost),
             ("0 m 1 0 1 102\n", "0 m 1 0 1 102\n0 f 1 200\n", Kind::Ghost),
         ] {
             let text = HISTORY.replace(from, to);
@@ -403,10 +431,10 @@ mod tests {
     #[test]
     fn a_damaged_history_is_refused_with_its_line() {
         for (from, to) in [
-            ("loadgen-history 1", "loadgen-history 9"),
+            ("loadgen-history 2", "loadgen-history 9"),
             ("0 q 0 1", "0 q 0"),
             ("0 m 0 0 0 100", "0 m 5 0 0 100"),
-            ("o 0 0 100", "o 9 0 100"),
+            ("o 0 0 100 1", "o 9 0 100 1"),
         ] {
             assert!(judged(&HISTORY.replace(from, to)).is_err(), "{to}");
         }

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 /// A set of publish numbers that is nearly always "all below `base`, and few above".
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct SeenSet {
     /// All below are in the set.
     base: u32,
@@ -14,7 +16,7 @@ pub(super) struct SeenSet {
 }
 
 /// 64 publishes a word, from `base + 64` on.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Spill {
     words: VecDeque<u64>,
 }

@@ -50,7 +50,8 @@ impl Run {
         self.observe(session, |session| Observation::Sequence { session, s });
     }
 
-    /// A new session whose snapshot names `last_message`, when `published` publishes had been sent.
+    /// A new session whose snapshot names `last_message`, when `published` publishes had been sent: each at the time that
+    /// is its number, counted from 1.
     fn identify(&mut self, session: usize, last_message: Option<u64>, published: u32) {
         self.s[session] = 0;
         self.observe(session, |session| Observation::Identified { session });
@@ -60,7 +61,7 @@ impl Run {
             session,
             room: 0,
             last_message,
-            published,
+            sent_by: published.into(),
         });
     }
 
@@ -95,7 +96,12 @@ impl Run {
     }
 
     fn verdict(self) -> Verdict {
-        finish(&self.checkers, &[self.outcomes, Vec::new()])
+        let sent = (1..=self.outcomes.len() as u64).collect();
+        finish(
+            &self.checkers,
+            &[self.outcomes, Vec::new()],
+            &[sent, Vec::new()],
+        )
     }
 }
 
@@ -251,7 +257,7 @@ fn finds_what_a_session_may_not_see() {
         session,
         room: 1,
         last_message: None,
-        published: 0,
+        sent_by: 0,
     });
     only(&run.verdict(), Kind::Stray, 2);
 }

@@ -27,8 +27,9 @@ pub struct Verdict {
     pub recovered: u64,
 }
 
-/// Judges a run: `outcomes[room][publish]` against what the `checkers` of all threads observed.
-pub fn finish(checkers: &[Checker], outcomes: &[Vec<Outcome>]) -> Verdict {
+/// Judges a run: `outcomes[room][publish]` against what the `checkers` of all threads observed. `sent` has the times in
+/// microseconds at which the publishes were sent; `u64::MAX` for those that were not.
+pub fn finish(checkers: &[Checker], outcomes: &[Vec<Outcome>], sent: &[Vec<u64>]) -> Verdict {
     let mut violations = Violations::default();
     let mut delivered = 0;
     for checker in checkers {
@@ -36,7 +37,7 @@ pub fn finish(checkers: &[Checker], outcomes: &[Vec<Outcome>]) -> Verdict {
         delivered += checker.delivered;
     }
     let mut recovered = 0;
-    for (room, outcomes) in outcomes.iter().enumerate() {
+    for (room, (outcomes, sent)) in outcomes.iter().zip(sent).enumerate() {
         let room = room as u32;
         let mut demands = Vec::with_capacity(outcomes.len());
         for (publish, outcome) in outcomes.iter().enumerate() {
@@ -46,7 +47,7 @@ pub fn finish(checkers: &[Checker], outcomes: &[Vec<Outcome>]) -> Verdict {
             demands.push(demand);
         }
         for checker in checkers {
-            judge(checker, &mut violations, room, &demands);
+            judge(checker, &mut violations, room, (&demands, sent));
         }
     }
     Verdict {
@@ -100,7 +101,12 @@ fn demand(
 }
 
 /// Holds each session of a room to what is demanded.
-fn judge(checker: &Checker, violations: &mut Violations, room: u32, demands: &[Demand]) {
+fn judge(
+    checker: &Checker,
+    violations: &mut Violations,
+    room: u32,
+    (demands, sent): (&[Demand], &[u64]),
+) {
     let guild = guild_of(&checker.guild_of, room);
     for view in &checker.sessions {
         let found = view
@@ -130,14 +136,13 @@ fn judge(checker: &Checker, violations: &mut Violations, room: u32, demands: &[D
                 ("GUILD_CREATE".to_owned(), seen)
             });
         }
-        for (publish, demand) in demands.iter().enumerate() {
-            let publish = publish as u32;
+        for ((publish, demand), sent) in (0..).zip(demands).zip(sent) {
             let is_seen = subscription.seen.contains(publish);
             match *demand {
                 Demand::Seen(_) if view.expects == Expects::Nothing => {}
                 Demand::Seen(id)
                     if view.expects == Expects::WhatItReads && id > subscription.last => {}
-                Demand::Seen(id) if !is_seen && !subscription.is_covered(publish, id) => {
+                Demand::Seen(id) if !is_seen && !subscription.is_covered(id, *sent) => {
                     let last = subscription.last;
                     violate(Kind::Loss, &|| {
                         let expected = format!("publish {publish} of room {room} as message {id}");

@@ -94,7 +94,7 @@ impl fmt::Display for Violation {
 }
 
 /// Counts of all violations, and the first [`KEPT`] in full.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Violations {
     first: Vec<Violation>,
     counts: [u64; Kind::ALL.len()],

@@ -111,7 +111,8 @@ impl Link {
         let endpoint = worker.endpoint_of(index);
         let nonce = worker.random.borrow_mut().u128(..).to_be_bytes();
         let client = worker.client(index);
-        let connecting = handshake::connect(endpoint.as_ref(), nonce, client.is_compressed);
+        let from = worker.source_of(index);
+        let connecting = handshake::connect(endpoint.as_ref(), from, nonce, client.is_compressed);
         let (stream, early) = timeout(HANDSHAKE, connecting)
             .await
             .map_err(|_elapsed| HandshakeError::Timeout)??;

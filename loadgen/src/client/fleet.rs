@@ -1,22 +1,70 @@
 //! The threads of sessions as the rest of the program sees them: what they share, what they show, what they leave.
 
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::storm::Storm;
-use super::tally::{Lately, Tally};
+use super::tally::{Counters, Lately};
 use super::worker;
+use crate::check::Checker;
 use crate::check::history::Recorder;
 use crate::endpoint::Endpoint;
 use crate::marker::MarkerCodec;
 use crate::plan::Plan;
-use crate::shared::{Places, Published, Window};
+use crate::scenario::Scenario;
+use crate::shared::{Places, Window};
+use crate::source::Sources;
 
-/// What all workers of a run share.
+/// What the threads of one process are to do, in a form that another process understands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Charge {
+    /// The scenario as TOML, which keeps every digit: plan and seed make the same plan everywhere.
+    pub scenario: String,
+    /// Makes plan, heartbeats and reconnects the same again.
+    pub seed: u64,
+    /// The run's id, which is part of its mark on messages.
+    pub run: u32,
+    /// Snowflake of each guild.
+    pub guild_ids: Vec<u64>,
+    /// Snowflake of the channel of each room.
+    pub channels: Vec<u64>,
+    /// Token of each user.
+    pub tokens: Vec<Box<str>>,
+    /// Where the gateway is, as `GET /gateway` says.
+    pub gateway_url: String,
+    /// The same, resolved.
+    pub gateway: Endpoint,
+    /// From where sessions connect.
+    pub sources: Sources,
+    /// Publishes of each room in the whole run.
+    pub planned: Vec<u32>,
+    /// Session threads of the run, over all processes.
+    pub threads: u32,
+    /// Number of the first thread of this process.
+    pub first: u32,
+    /// Threads of this process.
+    pub count: u32,
+    /// Connects under way at a time, over all threads of the run.
+    pub connecting: u32,
+    /// Where observations are kept, if they are wanted.
+    pub record: Option<PathBuf>,
+}
+
+impl Charge {
+    /// Numbers of this process's threads.
+    pub fn own_threads(&self) -> Range<u32> {
+        self.first..self.first + self.count
+    }
+}
+
+/// What all session threads of a process share.
 #[derive(Debug)]
 pub struct Fleet {
     /// Who is where.
@@ -27,6 +75,8 @@ pub struct Fleet {
     pub gateway_url: String,
     /// The same, resolved.
     pub gateway: Endpoint,
+    /// From where sessions connect.
+    pub sources: Sources,
     /// Token of each user.
     pub tokens: Vec<Box<str>>,
     /// What snowflakes stand for.
@@ -37,20 +87,48 @@ pub struct Fleet {
     pub codec: MarkerCodec,
     /// Publishes of each room in the whole run.
     pub planned: Vec<u32>,
-    /// The measured part of the run.
+    /// When messages begin, and what is measured.
     pub window: Arc<Window>,
-    /// How much was published.
-    pub published: Arc<Published>,
     /// Where observations are kept, if they are wanted.
     pub recorder: Option<Recorder>,
-    /// Presence updates per second, over all workers.
+    /// Presence updates per second, over all threads of the run.
     pub presence: f64,
-    /// Workers of the run.
-    pub workers: u32,
-    /// Connects under way at a time, over all workers.
+    /// Session threads of the run, over all processes.
+    pub threads: u32,
+    /// Connects under way at a time, over all threads of the run.
     pub connecting: u32,
     /// Makes heartbeats and reconnects spread the same way again.
     pub seed: u64,
+}
+
+impl Fleet {
+    /// What follows from a charge; `scenario` and `plan` are those that it names.
+    pub fn new(
+        charge: Charge,
+        scenario: &Scenario,
+        plan: Arc<Plan>,
+        recorder: Option<Recorder>,
+    ) -> Self {
+        let places = Places::new(&plan, &charge.guild_ids, &charge.channels);
+        Self {
+            places: Arc::new(places),
+            guild_of: plan.guild_of().into(),
+            plan,
+            guild_ids: charge.guild_ids,
+            gateway_url: charge.gateway_url,
+            gateway: charge.gateway,
+            sources: charge.sources,
+            tokens: charge.tokens,
+            codec: MarkerCodec::new(charge.run),
+            planned: charge.planned,
+            window: Arc::default(),
+            recorder,
+            presence: scenario.traffic.presence,
+            threads: charge.threads,
+            connecting: charge.connecting,
+            seed: charge.seed,
+        }
+    }
 }
 
 /// What a worker shows while it runs. Written by the worker alone.
@@ -77,7 +155,8 @@ pub struct Gauges {
 }
 
 impl Gauges {
-    fn new(rooms: usize) -> Self {
+    /// Nothing yet, of this many rooms.
+    pub fn new(rooms: usize) -> Self {
         Self {
             thread: AtomicU32::default(),
             ready: AtomicU32::default(),
@@ -104,23 +183,27 @@ pub struct Orders {
 /// What is left of a worker.
 #[derive(Debug)]
 pub struct Finished {
-    /// What its sessions observed.
-    pub tally: Tally,
+    /// The judge of its sessions.
+    pub checker: Checker,
+    /// Intended send time to reception, in microseconds, of the messages of the measured part.
+    pub latency: Histogram<u64>,
+    /// The same from the time at which the message was really sent.
+    pub naive: Histogram<u64>,
+    /// What happened to connections.
+    pub counters: Counters,
     /// How late its loop ran in the measured part, in microseconds.
     pub lag: Histogram<u64>,
 }
 
 /// A running worker.
 #[derive(Debug)]
-pub struct Handle {
-    /// What it shows.
-    pub gauges: Arc<Gauges>,
+struct Handle {
+    gauges: Arc<Gauges>,
     thread: thread::JoinHandle<io::Result<Finished>>,
 }
 
 impl Handle {
-    /// Starts worker number `number`; it connects at once and runs until `stop` becomes true.
-    pub fn start(fleet: Arc<Fleet>, number: u32, orders: Orders) -> io::Result<Self> {
+    fn start(fleet: Arc<Fleet>, number: u32, orders: Orders) -> io::Result<Self> {
         let gauges = Arc::new(Gauges::new(fleet.plan.rooms.len()));
         let shown = Arc::clone(&gauges);
         let thread = thread::Builder::new()
@@ -129,11 +212,52 @@ impl Handle {
         Ok(Self { gauges, thread })
     }
 
-    /// Waits for its end, after `stop`.
-    pub fn join(self) -> io::Result<Finished> {
+    fn join(self) -> io::Result<Finished> {
         match self.thread.join() {
             Ok(finished) => finished,
             Err(panic) => std::panic::resume_unwind(panic),
         }
+    }
+}
+
+/// The session threads of one process. Dropping it ends them.
+#[derive(Debug)]
+pub struct Crew {
+    /// What they share.
+    pub fleet: Arc<Fleet>,
+    /// Begins storms.
+    pub storms: watch::Sender<Storm>,
+    handles: Vec<Handle>,
+    stop: watch::Sender<bool>,
+}
+
+impl Crew {
+    /// Starts the threads with these numbers; they connect at once.
+    pub fn start(fleet: &Arc<Fleet>, numbers: Range<u32>) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let (storms, weather) = watch::channel(Storm::default());
+        let orders = Orders {
+            stop: stopped,
+            storms: weather,
+        };
+        let start = |number| Handle::start(Arc::clone(fleet), number, orders.clone());
+        Ok(Self {
+            fleet: Arc::clone(fleet),
+            handles: numbers.map(start).collect::<io::Result<_>>()?,
+            storms,
+            stop,
+        })
+    }
+
+    /// What each thread shows.
+    pub fn gauges(&self) -> Vec<Arc<Gauges>> {
+        let gauges = self.handles.iter().map(|handle| Arc::clone(&handle.gauges));
+        gauges.collect()
+    }
+
+    /// Closes all sessions and gives what they observed.
+    pub fn stop(self) -> io::Result<Vec<Finished>> {
+        self.stop.send_replace(true);
+        self.handles.into_iter().map(Handle::join).collect()
     }
 }

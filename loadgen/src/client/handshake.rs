@@ -1,5 +1,7 @@
 //! The client's side of the WebSocket opening handshake, by hand: a library's connection object costs more than a session.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1_smol::Sha1;
@@ -7,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::endpoint::Endpoint;
+use crate::source;
 
 /// Longest response head in bytes.
 const MAX_HEAD: usize = 8 << 10;
@@ -37,10 +40,11 @@ pub enum HandshakeError {
 /// Connects and upgrades, with `zlib-stream` if compressed. Gives the socket and what came after the response head.
 pub async fn connect(
     endpoint: &Endpoint,
+    from: Option<IpAddr>,
     nonce: [u8; 16],
     is_compressed: bool,
 ) -> Result<(TcpStream, Vec<u8>), HandshakeError> {
-    let mut stream = TcpStream::connect(endpoint.address).await?;
+    let mut stream = source::connect(endpoint.address, from).await?;
     stream.set_nodelay(true)?;
     let key = key_of(nonce);
     let path = if endpoint.path.is_empty() {

@@ -288,7 +288,7 @@ impl Session {
                 if guild.unavailable {
                     return Ok(Step::Continue);
                 }
-                tally.snapshot(self.index, &guild);
+                tally.snapshot(self.index, &guild, now);
                 self.awaited = self.awaited.saturating_sub(1);
                 Ok(self.settled_if_complete())
             }

@@ -1,11 +1,12 @@
 //! All connections of a worker break at once.
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::worker::Worker;
 
 /// One storm; a new number begins it.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Storm {
     /// 0 before the first.
     pub number: u32,

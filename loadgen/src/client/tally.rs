@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use super::payload::GuildCreate;
 use crate::check::history::Log;
 use crate::check::{Checker, Observation};
 use crate::marker::MarkerCodec;
-use crate::shared::{Places, Published, Window};
+use crate::shared::{Places, Window};
 
 /// Longest latency that is told apart, in microseconds; longer ones count as this.
 pub const LONGEST: u64 = 600_000_000;
@@ -19,7 +20,7 @@ pub fn histogram() -> Histogram<u64> {
 }
 
 /// What happened to a worker's connections.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Connections that got as far as an accepted upgrade.
     pub connections: u64,
@@ -71,7 +72,6 @@ pub struct Tally {
     codec: MarkerCodec,
     places: Arc<Places>,
     window: Arc<Window>,
-    published: Arc<Published>,
     /// Deliveries of each room since the start.
     per_room: Vec<u32>,
 }
@@ -107,7 +107,6 @@ impl Tally {
         codec: MarkerCodec,
         places: Arc<Places>,
         window: Arc<Window>,
-        published: Arc<Published>,
     ) -> Self {
         Self {
             checker,
@@ -120,7 +119,6 @@ impl Tally {
             per_room: vec![0; places.channels.len()],
             places,
             window,
-            published,
         }
     }
 
@@ -162,7 +160,9 @@ impl Tally {
         self.observe(Observation::Sequence { session, s });
     }
 
-    pub(super) fn snapshot(&mut self, session: u32, guild: &GuildCreate) {
+    /// A `GUILD_CREATE` that was read at `now`: what was sent by then may be part of it.
+    pub(super) fn snapshot(&mut self, session: u32, guild: &GuildCreate, now: u64) {
+        let sent_by = if self.window.has_begun(now) { now } else { 0 };
         for channel in &guild.channels {
             // Channels that are not of this run are none of its business.
             if let Some(room) = self.places.channels.get(&channel.id.0).copied() {
@@ -170,7 +170,7 @@ impl Tally {
                     session,
                     room,
                     last_message: channel.last_message_id.map(|id| id.0),
-                    published: self.published.of(room),
+                    sent_by,
                 });
             }
         }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +24,7 @@ use super::noise;
 use super::outgoing;
 use super::session::Session;
 use super::storm;
-use super::tally::{Tally, histogram};
+use super::tally::{LONGEST, Tally, histogram};
 use crate::check::history::Log;
 use crate::check::{Checker, Expects};
 use crate::clock::{self, Alarm};
@@ -58,12 +59,15 @@ pub(super) fn run(
     tasks.block_on(&runtime, Rc::clone(&worker).serve(orders))?;
     drop(tasks);
     let worker = Rc::into_inner(worker).expect("invariant: the tasks are gone");
-    let mut tally = worker.tally.into_inner();
-    if let Some(log) = tally.log.take() {
+    let tally = worker.tally.into_inner();
+    if let Some(log) = tally.log {
         log.close()?;
     }
     Ok(Finished {
-        tally,
+        checker: tally.checker,
+        latency: tally.latency,
+        naive: tally.naive,
+        counters: tally.counters,
         lag: worker.lag.into_inner(),
     })
 }
@@ -124,7 +128,7 @@ impl Worker {
     fn new(fleet: Arc<Fleet>, number: u32, gauges: Arc<Gauges>) -> Self {
         let plan = &fleet.plan;
         let sessions: Vec<(u32, Vec<u32>)> = plan
-            .sessions_of(number, fleet.workers)
+            .sessions_of(number, fleet.threads)
             .map(|session| (session, plan.rooms_of(session, &fleet.guild_ids)))
             .collect();
         let guilds = |session| plan.guilds_of(session, &fleet.guild_ids).len() as u32;
@@ -155,10 +159,9 @@ impl Worker {
             fleet.codec.clone(),
             Arc::clone(&fleet.places),
             Arc::clone(&fleet.window),
-            Arc::clone(&fleet.published),
         );
         tally.log = log;
-        let permits = (fleet.connecting / fleet.workers).max(1);
+        let permits = (fleet.connecting / fleet.threads).max(1);
         let seed = fleet.seed.wrapping_add(u64::from(number));
         Self {
             fleet,
@@ -177,7 +180,7 @@ impl Worker {
     }
 
     async fn serve(self: Rc<Self>, mut orders: Orders) -> io::Result<()> {
-        let presence = self.fleet.presence / f64::from(self.fleet.workers);
+        let presence = self.fleet.presence / f64::from(self.fleet.threads);
         for index in 0..self.slots.len() {
             tokio::task::spawn_local(connection::keep(Rc::clone(&self), index));
         }
@@ -301,6 +304,11 @@ impl Worker {
         resume.map_or(Target::Gateway(&self.fleet.gateway), Target::Resume)
     }
 
+    /// From which address slot `index` connects.
+    pub(super) fn source_of(&self, index: usize) -> Option<IpAddr> {
+        self.fleet.sources.of_session(self.slots[index].number)
+    }
+
     /// A random time between two numbers of milliseconds.
     pub(super) fn random_within(&self, least: u64, most: u64) -> Duration {
         Duration::from_millis(self.random.borrow_mut().u64(least..=most))
@@ -350,7 +358,10 @@ impl Worker {
             alarm.until(due).await?;
             let now = clock::now();
             if self.fleet.window.contains(now) {
-                self.lag.borrow_mut().saturating_record(now - due);
+                // A loop that stood still was late at each tick that it missed.
+                let mut lag = self.lag.borrow_mut();
+                lag.record_correct((now - due).min(LONGEST), PROBE_TICK)
+                    .expect("invariant: the histogram goes this far");
             }
         }
     }

@@ -81,7 +81,6 @@ pub(super) async fn run(order: Order, gauges: Arc<Gauges>) -> io::Result<Ledger>
 impl Shared {
     /// The time of a message has come.
     fn due(&self, planned: Planned) {
-        self.order.published.set(planned.room, planned.publish);
         let late = clock::now().saturating_sub(planned.intended);
         let mut ledger = self.ledger.borrow_mut();
         if self.order.window.contains(planned.intended) {
@@ -153,9 +152,15 @@ async fn send(shared: Rc<Shared>) {
     let mut connection: Option<Connection> = None;
     let mut request = Vec::new();
     while let Some(planned) = shared.next().await {
-        let waited = clock::now().saturating_sub(planned.intended);
-        if shared.order.window.contains(planned.intended) {
-            shared.ledger.borrow_mut().waited.saturating_record(waited);
+        let now = clock::now();
+        let waited = now.saturating_sub(planned.intended);
+        {
+            let mut ledger = shared.ledger.borrow_mut();
+            // No snapshot from before this time can have it.
+            ledger.sent[planned.room as usize][planned.publish as usize] = now;
+            if shared.order.window.contains(planned.intended) {
+                ledger.waited.saturating_record(waited);
+            }
         }
         request.clear();
         compose(&shared.order, planned, waited, &mut request);

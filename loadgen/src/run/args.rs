@@ -10,6 +10,10 @@ use crate::cli::{not_negative, positive};
 use crate::fault::FaultSpec;
 use crate::marker;
 use crate::scenario::Scenario;
+use crate::source::SourceRange;
+
+/// Worker processes at most.
+const MOST_WORKERS: u32 = 256;
 
 /// Settings of `loadgen run`.
 #[derive(Debug, Clone, Args)]
@@ -62,9 +66,15 @@ pub struct RunArgs {
     /// Length of a message's content in bytes, at least the mark's (about 50) [default: 120]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=2_000))]
     pub payload: Option<u32>,
-    /// Threads for the sessions; one more posts [default: half of the cores]
+    /// Processes for the sessions, started and judged by this one; with 1 the sessions are in this one
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub workers: NonZeroU32,
+    /// Threads for the sessions in each of these processes; one more posts [default: half of the cores over all]
     #[arg(long, value_name = "N")]
-    pub workers: Option<NonZeroU32>,
+    pub threads: Option<NonZeroU32>,
+    /// Addresses of this machine that sessions connect from in turn, such as 127.0.0.1-127.0.0.8: each has ports of its own
+    #[arg(long, value_name = "ADDRESS[-LAST],…", value_delimiter = ',')]
+    pub source_address: Vec<SourceRange>,
     /// Makes guilds, senders, jitter and faults the same again [default: random, printed]
     #[arg(long)]
     pub seed: Option<u64>,
@@ -128,6 +138,10 @@ impl RunArgs {
             self.api.is_some() || self.server_pid.is_none(),
             "--server-pid needs --api: a server that is started for the run is known"
         );
+        ensure!(
+            self.workers.get() <= MOST_WORKERS.min(scenario.sessions),
+            "at most one worker for each session, and {MOST_WORKERS} in all"
+        );
         Ok(scenario)
     }
 
@@ -138,13 +152,19 @@ impl RunArgs {
         self.deaf.unwrap_or(of_scenario)
     }
 
-    /// Threads for this many sessions.
-    pub fn workers(&self, sessions: u32) -> u32 {
+    /// Threads of each process for this many sessions in all.
+    pub fn threads_each(&self, sessions: u32) -> u32 {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers = self
-            .workers
-            .map_or((cores / 2).max(1) as u32, NonZeroU32::get);
-        workers.min(sessions)
+        let workers = self.workers.get();
+        let threads = self
+            .threads
+            .map_or(cores as u32 / 2 / workers, NonZeroU32::get);
+        threads.clamp(1, sessions.div_ceil(workers).max(1))
+    }
+
+    /// Threads of all processes for this many sessions.
+    pub fn threads(&self, sessions: u32) -> u32 {
+        self.threads_each(sessions) * self.workers.get()
     }
 }
 
@@ -190,6 +210,9 @@ mod tests {
             "--rate 1e9 --duration 100",
             "--scenario nothing-of-this-name",
             "--fault earthquake",
+            "--workers 0",
+            "--sessions 3 --workers 4",
+            "--source-address localhost",
         ] {
             assert!(scenario(bad).is_err(), "{bad}");
         }

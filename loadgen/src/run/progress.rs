@@ -74,8 +74,9 @@ impl<'a> Progress<'a> {
         ratio(self.under_way.sum as f64, self.under_way.looks as f64)
     }
 
+    /// Whether the run is to end early: a signal came, or a worker process is gone.
     pub(super) fn is_interrupted(&self) -> bool {
-        *self.interrupted.borrow()
+        *self.interrupted.borrow() || self.workers.have_failed()
     }
 
     /// Seconds from the first message to this time.
@@ -112,7 +113,8 @@ impl<'a> Progress<'a> {
 
     fn snapshot(&self, watched: &[Watched]) -> Result<Snapshot> {
         let (delivered, reads) = (self.workers.delivered(), self.workers.reads());
-        Snapshot::take(watched, self.run.target.pid(), delivered, reads)
+        let own = self.workers.processes();
+        Snapshot::take(watched, &own, self.run.target.pid(), delivered, reads)
             .context("reading cpu times")
     }
 

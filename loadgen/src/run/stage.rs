@@ -1,8 +1,5 @@
 //! What the plan became on the server: users, guilds and channels with their snowflakes.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use anyhow::Result;
 
 use super::target::Target;
@@ -10,7 +7,6 @@ use crate::plan::Plan;
 use crate::provision::private::make_private_channel;
 use crate::provision::{Admin, Guild};
 use crate::rest::Rest;
-use crate::shared::Places;
 
 /// Everything by its index in the plan.
 #[derive(Debug)]
@@ -20,7 +16,6 @@ pub(super) struct Stage {
     pub(super) guild_ids: Vec<u64>,
     /// By room.
     pub(super) channels: Vec<u64>,
-    pub(super) places: Arc<Places>,
 }
 
 impl Stage {
@@ -44,11 +39,7 @@ impl Stage {
 
         let rest = Rest::new(&target.api)?;
         let mut channels = Vec::with_capacity(plan.rooms.len());
-        let mut places = Places {
-            channels: HashMap::new(),
-            guilds: HashMap::new(),
-        };
-        for (index, room) in (0..).zip(&plan.rooms) {
+        for room in &plan.rooms {
             let guild = guilds[room.guild as usize];
             let channel = if room.is_private {
                 let owner = plan.members[room.guild as usize][0];
@@ -64,16 +55,12 @@ impl Stage {
                 guild.channel
             };
             channels.push(channel);
-            places.channels.insert(channel, index);
-            let rooms = places.guilds.entry(guild.id).or_insert(index..index);
-            rooms.end = index + 1;
         }
         Ok(Self {
             tokens,
             guild_ids: guilds.iter().map(|guild| guild.id).collect(),
             user_ids,
             channels,
-            places: Arc::new(places),
         })
     }
 }

@@ -7,7 +7,6 @@ use crate::client::fleet::Finished;
 use crate::client::tally::{Counters, histogram};
 use crate::clock::SECOND;
 use crate::measure::{ServerMemory, Snapshot, Usage, Watched, limits};
-use crate::procfs::resident_bytes;
 use crate::publish::Ledger;
 use crate::report::{
     Aside, Checks, Deliveries, Generator, Percentiles, Publishes, Report, Sessions, Settings,
@@ -22,6 +21,10 @@ pub(super) struct Course {
     pub(super) from: Snapshot,
     pub(super) to: Snapshot,
     pub(super) memory: ServerMemory,
+    /// Resident bytes of the generator's processes.
+    pub(super) own_memory: u64,
+    /// Addresses that sessions connected from; 0 if the system chose.
+    pub(super) sources: u32,
     pub(super) drained: Drained,
     pub(super) interrupted: bool,
     pub(super) asides: Aside,
@@ -43,17 +46,17 @@ pub(super) fn report(
     let mut checkers: Vec<Checker> = Vec::new();
     for worker in finished {
         latency
-            .add(&worker.tally.latency)
+            .add(&worker.latency)
             .expect("invariant: all histograms have the same bounds");
         naive
-            .add(&worker.tally.naive)
+            .add(&worker.naive)
             .expect("invariant: all histograms have the same bounds");
-        counters.add(&worker.tally.counters);
+        counters.add(&worker.counters);
         lags.push(Some(Percentiles::of(&worker.lag).p99_ms));
-        checkers.push(worker.tally.checker);
+        checkers.push(worker.checker);
     }
     lags.push(None);
-    let verdict = finish(&checkers, &ledger.outcomes);
+    let verdict = finish(&checkers, &ledger.outcomes, &ledger.sent);
     let usage = Usage::between(&course.from, &course.to);
     let threads = usage.threads(&course.watched, &lags);
     let send_lag = Percentiles::of(&ledger.late);
@@ -81,7 +84,7 @@ pub(super) fn report(
         generator_limited: !limits.is_empty(),
         interrupted: course.interrupted,
         scenario: run.scenario.clone(),
-        settings: settings(run),
+        settings: settings(run, course.sources),
         sessions: Sessions {
             connect_s: course.connect as f64 / SECOND as f64,
             connections: counters.connections,
@@ -119,7 +122,7 @@ pub(super) fn report(
             cpu_of_server: of_server,
             late_sends: ledger.late_sends,
             send_lag,
-            rss_bytes: resident_bytes(std::process::id()).unwrap_or_default(),
+            rss_bytes: course.own_memory,
             threads,
             limits,
         },
@@ -129,7 +132,7 @@ pub(super) fn report(
     }
 }
 
-fn settings(run: &Run<'_>) -> Settings {
+fn settings(run: &Run<'_>, sources: u32) -> Settings {
     let scenario = run.scenario;
     let sessions = run.plan.sessions.len() as u32;
     Settings {
@@ -142,6 +145,8 @@ fn settings(run: &Run<'_>) -> Settings {
         warmup_s: scenario.phases.warm_up,
         duration_s: scenario.phases.steady,
         payload_bytes: scenario.traffic.payload,
-        workers: run.args.workers(sessions),
+        workers: run.args.workers.get(),
+        threads: run.args.threads(sessions),
+        source_addresses: sources,
     }
 }

@@ -32,7 +32,8 @@ struct Last {
     delivered: u64,
     /// With the process that it is of.
     server: Option<(u32, ProcessCpu)>,
-    generator: Option<ProcessCpu>,
+    /// Of each of its processes.
+    generator: Vec<ProcessCpu>,
 }
 
 impl Recording {
@@ -48,7 +49,7 @@ impl Recording {
                 acked: 0,
                 delivered: 0,
                 server: None,
-                generator: None,
+                generator: Vec::new(),
             },
         }
     }
@@ -84,11 +85,11 @@ impl Recording {
             (Some((before, from)), Some((now, to))) if before == now => to.since(from).ran,
             _ => 0,
         };
-        let generator = ProcessCpu::of(std::process::id()).ok();
-        let own = match (&self.last.generator, &generator) {
-            (Some(from), Some(to)) => to.since(from).ran,
-            _ => 0,
-        };
+        let processes = workers.processes().into_iter();
+        let processes = processes.map(|pid| ProcessCpu::of(pid).unwrap_or_default());
+        let generator: Vec<ProcessCpu> = processes.collect();
+        let pairs = generator.iter().zip(&self.last.generator);
+        let own: u64 = pairs.map(|(to, from)| to.since(from).ran).sum();
         let delivered = workers.delivered();
         let at = |quantile| all.latency.value_at_quantile(quantile) as f64 / 1_000.0;
         let sample = Sample {

@@ -1,6 +1,7 @@
 //! The tests' own server: its state, its REST and admin routes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -94,6 +95,8 @@ pub(crate) struct State {
     nonces: HashMap<String, Value>,
     messages: u64,
     pub(crate) heartbeats: u64,
+    /// From where gateway connections came.
+    addresses: BTreeSet<IpAddr>,
     /// The fault that happens once has happened.
     done: bool,
 }
@@ -114,6 +117,7 @@ impl Fake {
             gateway: format!("ws://{}/gateway", ws.local_addr().unwrap()),
             next_id: 1_000,
             users: HashMap::new(),
+            addresses: BTreeSet::new(),
             guilds: BTreeMap::new(),
             sessions: BTreeMap::new(),
             nonces: HashMap::new(),
@@ -141,7 +145,9 @@ impl Fake {
                             tokio::spawn(serve_http(socket.unwrap().0, Arc::clone(&state)));
                         }
                         socket = ws.accept() => {
-                            tokio::spawn(gateway::serve(socket.unwrap().0, Arc::clone(&state)));
+                            let (socket, from) = socket.unwrap();
+                            state.lock().unwrap().addresses.insert(from.ip());
+                            tokio::spawn(gateway::serve(socket, Arc::clone(&state)));
                         }
                     }
                 }
@@ -156,6 +162,11 @@ impl Fake {
 
     pub(crate) fn guilds(&self) -> usize {
         self.state().guilds.len()
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let state = self.state();
+        state.addresses.iter().map(ToString::to_string).collect()
     }
 
     pub(crate) fn messages(&self) -> u64 {

@@ -4,6 +4,7 @@
 
 mod fake;
 mod gateway;
+mod workers;
 
 use clap::Parser as _;
 use guildhall_loadgen::cli::{Cli, Command};
@@ -18,10 +19,18 @@ const GUILDS: u64 = 3;
 fn arguments(fake: &Fake) -> Vec<String> {
     let text = format!(
         "loadgen run --api {}/api/v10 --admin {} --admin-token secret --sessions {SESSIONS} --guilds {GUILDS} \
-         --rate 150 --duration 1 --warmup 0.2 --workers 2 --seed 7 --in-flight 8",
+         --rate 150 --duration 1 --warmup 0.2 --threads 2 --seed 7 --in-flight 8",
         fake.http, fake.http
     );
     text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The arguments of a run of three seconds, without the program's name.
+fn longer(fake: &Fake) -> Vec<String> {
+    let mut longer = arguments(fake).split_off(1);
+    let duration = longer.iter().position(|argument| argument == "--duration");
+    longer[duration.unwrap() + 1] = 3.to_string();
+    longer
 }
 
 fn args(fake: &Fake, more: &[&str]) -> RunArgs {
@@ -255,14 +264,8 @@ fn the_exit_status_and_the_json_say_what_happened() {
 #[test]
 fn a_starved_generator_is_reported_and_its_run_does_not_count() {
     let fake = Fake::start(Fault::None);
-    let arguments = arguments(&fake);
-    let one_second = arguments
-        .iter()
-        .position(|argument| argument == "--duration");
-    let mut longer = arguments[1..].to_vec();
-    longer[one_second.unwrap()] = "3".to_owned();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen"))
-        .args(longer)
+        .args(longer(&fake))
         .arg("--json")
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -284,4 +287,15 @@ fn a_starved_generator_is_reported_and_its_run_does_not_count() {
     assert!(limits.contains("more than 5 ms late"), "{limits}");
     // Starved, but not blind: what was delivered was judged all the same.
     assert_eq!(report.violations, 0, "{:#?}", report.checks);
+}
+
+#[test]
+fn sessions_connect_from_their_addresses_in_turn() {
+    let (report, fake) = run_with(
+        Fault::Cut,
+        &["--source-address", "127.0.0.2-127.0.0.3,127.0.0.9"],
+    );
+    assert_clean(&report);
+    assert_eq!(fake.addresses(), ["127.0.0.2", "127.0.0.3", "127.0.0.9"]);
+    assert_eq!(report.settings.source_addresses, 3);
 }

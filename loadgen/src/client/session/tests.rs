@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::check::{Checker, Kind, Outcome, Violations, finish};
 use crate::marker::{Marker, MarkerCodec};
-use crate::shared::{Places, Published, Window};
+use crate::shared::{Places, Times, Window};
 use std::sync::Arc;
 
 const GUILD: u64 = 700;
@@ -19,20 +19,18 @@ fn bench() -> Bench {
     let codec = MarkerCodec::new(1);
     let checker = Checker::new([(0, vec![0])], vec![10]);
     let window = Arc::new(Window::default());
-    window.set(0, u64::MAX);
+    window.set(Times {
+        first: u64::MAX,
+        from: 0,
+        to: u64::MAX,
+    });
     let places = Places {
         channels: [(1, 0)].into_iter().collect(),
         guilds: [(GUILD, 0..1)].into_iter().collect(),
     };
     Bench {
         session: Session::new(0, 1),
-        tally: Tally::new(
-            checker,
-            codec.clone(),
-            Arc::new(places),
-            window,
-            Arc::new(Published::none(1)),
-        ),
+        tally: Tally::new(checker, codec.clone(), Arc::new(places), window),
         codec,
     }
 }
@@ -93,7 +91,8 @@ impl Bench {
 
     fn violations(self, acked: u32) -> Violations {
         let outcomes = (0..acked).map(|publish| Outcome::Acked(5_000 + u64::from(publish)));
-        finish(&[self.tally.checker], &[outcomes.collect()]).violations
+        let sent = (0..u64::from(acked)).collect();
+        finish(&[self.tally.checker], &[outcomes.collect()], &[sent]).violations
     }
 }
 

@@ -2,6 +2,8 @@
 // A panic is how a test fails; the setting for tests does not reach the helpers of an integration test.
 #![allow(clippy::unwrap_used)]
 
+mod workers;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
@@ -35,7 +37,7 @@ steady = 4
 const STORM: &str = "\n[storm]\nat = [1]\njitter = [1]\n";
 
 fn args(line: &str) -> RunArgs {
-    let line = format!("loadgen run --workers 2 --seed 5 {line}");
+    let line = format!("loadgen run --threads 2 --seed 5 {line}");
     let Command::Run(args) = Cli::try_parse_from(line.split_whitespace())
         .unwrap()
         .command
