@@ -27,7 +27,7 @@ use tls::{Certificate, TlsFiles};
 
 use crate::admin;
 use crate::api;
-use crate::auth::rate_limit::UpgradeGate;
+use crate::auth::rate_limit::{ConnectionLimit, IdentifyLimit, UpgradeGate};
 use crate::auth::tokens::TokenSigner;
 use crate::auth::verifier::Verifier;
 use crate::config::{Config, PublicUrl};
@@ -173,6 +173,8 @@ impl App {
             links,
             settings: Arc::new(settings::gateway_settings(&config, &public)),
             gate: Arc::new(UpgradeGate::new(settings::upgrade_settings(&config))),
+            places: ConnectionLimit::new(config.limits.connections_per_address),
+            starts: Arc::new(IdentifyLimit::new(config.limits.identifies_per_day)),
             trails,
             counters,
         };
@@ -216,6 +218,16 @@ impl App {
         local_addr(&self.admin)
     }
 
+    /// What SIGHUP reads anew.
+    fn reloaded(&self) -> reload::Reloaded {
+        reload::Reloaded {
+            certificates: self.certificates.all(),
+            auth: self.config.auth.clone(),
+            tokens: self.shared.tokens.clone(),
+            counters: Arc::clone(&self.shared.counters),
+        }
+    }
+
     /// Where the operator reaches the node.
     fn admin_url(&self) -> Result<String, StartError> {
         let scheme = match self.certificates.admin {
@@ -242,6 +254,7 @@ impl App {
         demo: Option<Demo>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
+        let reloaded = self.reloaded();
         let notices = cluster::JoinNotices {
             hubs: self.shared.links.guild_side.clone(),
             peers: self.joined.as_ref().map(cluster::Joined::peers),
@@ -251,6 +264,7 @@ impl App {
             directory: Arc::clone(&self.storage.directory),
             ids: Arc::clone(&self.ids),
             tokens: self.shared.tokens.clone(),
+            starts: Arc::clone(&self.shared.starts),
             sessions: Arc::new(notices.clone()),
             counters: Arc::clone(&self.shared.counters),
         };
@@ -261,7 +275,7 @@ impl App {
         ));
         let main = listener::main(
             self.main,
-            self.config.node.workers,
+            &self.config,
             (&self.shared, &context),
             demo.as_ref(),
             self.certificates.main.as_ref(),
@@ -311,12 +325,7 @@ impl App {
             settings::balance_settings(&self.config),
         ));
         #[allow(clippy::disallowed_methods)] // ended below
-        let reloads = actix_rt::spawn(reload::on_hangup(reload::Reloaded {
-            certificates: self.certificates.all(),
-            auth: self.config.auth.clone(),
-            tokens: self.shared.tokens.clone(),
-            counters: Arc::clone(&self.shared.counters),
-        }));
+        let reloads = actix_rt::spawn(reload::on_hangup(reloaded));
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);

@@ -2,6 +2,7 @@
 
 pub mod grant;
 pub mod jwt;
+pub mod origin;
 pub mod rate_limit;
 pub mod revocations;
 pub mod tokens;

@@ -54,6 +54,9 @@ pub struct ConfigArgs {
     /// Print nothing; exit with 64 and every fault where the settings cannot be used
     #[arg(long)]
     pub check: bool,
+    /// Print the page of all settings that there are, in Markdown
+    #[arg(long, conflicts_with = "check")]
+    pub page: bool,
     /// Settings.
     #[command(flatten)]
     pub node: NodeArgs,

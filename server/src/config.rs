@@ -15,6 +15,7 @@ pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod node;
+mod page;
 pub mod placement;
 mod public_url;
 mod reader;
@@ -29,6 +30,7 @@ mod value;
 
 pub use error::{ConfigError, ConfigErrors, EXIT_BAD_CONFIG, Origin};
 pub use log::LogFormat;
+pub use page::page;
 pub use public_url::{API_PATH, GATEWAY_PATH, InvalidPublicUrl, PublicUrl};
 pub use secret::{Secret, SecretFileError};
 pub use setting::{Setting, Unit};

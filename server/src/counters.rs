@@ -64,6 +64,12 @@ pub struct Counters {
     pub upgrades_held: Counter,
     /// Gateway connections refused because too many were held back, or for too long.
     pub upgrades_refused: Counter,
+    /// Gateway connections refused because their address has as many as it may.
+    pub connections_refused: Counter,
+    /// Gateway connections refused because of the page that opened them.
+    pub origins_refused: Counter,
+    /// Identify payloads answered with op 9 because their user started too many sessions.
+    pub identifies_limited: Counter,
     /// Tokens that were not good: REST answered with 401, gateway connections closed with 4004.
     pub tokens_refused: Counter,
     /// Gateway connections closed because their token was revoked or over.

@@ -149,6 +149,10 @@ fn token(args: &TokenArgs) -> anyhow::Result<()> {
 }
 
 fn config(args: &ConfigArgs) -> anyhow::Result<()> {
+    if args.page {
+        print!("{}", guildhall_server::config::page());
+        return Ok(());
+    }
     let config = Config::load(&args.node.sources())?;
     if args.check {
         app::check_files(&config)?;

@@ -20,11 +20,12 @@ use crate::process::Process;
 use crate::rest::Rest;
 
 /// Settings that keep the server's own limits out of a test's way.
-const GENEROUS: [&str; 4] = [
+const GENEROUS: [&str; 5] = [
     "limits.rest_per_second=1000000",
     "limits.messages_per_second=1000000",
     "limits.upgrades_per_address_per_second=1000000",
     "limits.upgrades_burst=1000000",
+    "limits.identifies_per_day=1000000000",
 ];
 
 /// Lines of a log shown when a test fails.

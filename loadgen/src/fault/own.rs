@@ -17,9 +17,10 @@ use super::signals;
 use crate::endpoint::Endpoint;
 
 /// Settings without which all sessions of one machine would wait for their turn to connect.
-const SETTINGS: [&str; 2] = [
+const SETTINGS: [&str; 3] = [
     "limits.upgrades_per_address_per_second=1000000",
     "limits.upgrades_burst=1000000",
+    "limits.identifies_per_day=1000000000",
 ];
 
 /// How long an orderly stop may take.

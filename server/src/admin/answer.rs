@@ -1,18 +1,23 @@
 //! Answers of the admin API: JSON, errors in the same form as those of the REST API.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use actix_web::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, web};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::protocol::ApiError;
 
 /// Largest request body, in bytes: a guild with some hundred thousand members.
 pub(super) const MAX_BODY: usize = 16 << 20;
+
+/// How long a request body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The content type of every JSON answer.
 pub(super) const JSON: &str = "application/json";
@@ -54,7 +59,8 @@ fn builder(status: StatusCode) -> HttpResponseBuilder {
     let mut builder = HttpResponse::build(status);
     builder
         .content_type(JSON)
-        .insert_header((CACHE_CONTROL, "no-store"));
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
     builder
 }
 
@@ -79,7 +85,8 @@ pub(super) fn bad_request(message: impl Into<String>) -> Refusal {
 
 /// Reads a JSON body. Its content type does not matter: who has the token may be brief.
 pub(super) async fn read<T: DeserializeOwned>(payload: web::Payload) -> Result<T, Refusal> {
-    let bytes = match payload.to_bytes_limited(MAX_BODY).await {
+    let arrived = timeout(BODY_TIMEOUT, payload.to_bytes_limited(MAX_BODY)).await;
+    let bytes = match arrived.map_err(|_| bad_request("the body did not arrive in time"))? {
         Err(_) => return Err(ApiError::TOO_LARGE.into()),
         Ok(Err(error)) => return Err(bad_request(format!("the body did not arrive: {error}"))),
         Ok(Ok(bytes)) => bytes,

@@ -2,7 +2,7 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, web};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::Admin;
 use super::answer::Refusal;
+use crate::auth::origin::is_own;
 use crate::protocol::ApiError;
 
 /// Lets requests with the token pass. A browser cannot set a header on a WebSocket, so the live
@@ -20,12 +21,23 @@ pub(super) async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let in_query = request.path().ends_with(super::live::PATH);
+    if in_query && !is_own_page(request.request()) {
+        return Ok(request.error_response(Refusal(ApiError::MISSING_ACCESS)));
+    }
     let allowed = may(&admin, request.request())
         || (in_query && query_token(request.query_string()).is_some_and(|t| matches(&admin, &t)));
     if !allowed {
         return Ok(request.error_response(Refusal(ApiError::UNAUTHORIZED)));
     }
     Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+/// Whether no page of another origin asks. A browser lets any page open a WebSocket; everything else it keeps
+/// from them by itself, since nothing here allows another origin.
+fn is_own_page(request: &HttpRequest) -> bool {
+    let header = |name| request.headers().get(name).map(HeaderValue::to_str);
+    let host = header(HOST).and_then(Result::ok);
+    header(ORIGIN).is_none_or(|origin| origin.is_ok_and(|origin| is_own(origin, host)))
 }
 
 /// Whether the request has the token in its header.

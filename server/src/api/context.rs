@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::auth::rate_limit::{Bucket, Quota, RestLimits, RestSettings};
+use crate::auth::origin::Origins;
+use crate::auth::rate_limit::{Bucket, IdentifyLimit, Quota, RestLimits, RestSettings};
 use crate::auth::verifier::Verifier;
 use crate::clock;
 use crate::counters::Counters;
@@ -28,8 +29,8 @@ pub struct Settings {
     pub max_body: usize,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
-    /// Whether browsers may call the API from pages of any origin.
-    pub allow_any_origin: bool,
+    /// Pages of which other origins may call the API.
+    pub origins: Origins,
     /// Guilds for each of the shards that `GET /gateway/bot` recommends.
     pub guilds_per_shard: usize,
     /// Shards that may identify at once, as `GET /gateway/bot` says.
@@ -45,7 +46,7 @@ impl Default for Settings {
         Self {
             max_body: 256 * 1024,
             body_timeout: Duration::from_secs(20),
-            allow_any_origin: false,
+            origins: Origins::default(),
             guilds_per_shard: 1_000,
             max_concurrency: 16,
             rest_limits: RestSettings::default(),
@@ -64,6 +65,8 @@ pub struct Rooms {
     pub ids: Arc<SnowflakeSource>,
     /// Checks tokens.
     pub tokens: Verifier,
+    /// Counts the sessions that users start.
+    pub starts: Arc<IdentifyLimit>,
     /// Tells live sessions of new memberships.
     pub sessions: Arc<dyn SessionNotices>,
     /// The node's figures.
@@ -76,6 +79,7 @@ pub struct Context {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) ids: Arc<SnowflakeSource>,
     pub(super) tokens: Verifier,
+    pub(super) starts: Arc<IdentifyLimit>,
     pub(super) sessions: Arc<dyn SessionNotices>,
     pub(super) counters: Arc<Counters>,
     /// `ws://host:port/gateway`, without a trailing slash.
@@ -105,6 +109,7 @@ impl Context {
             directory: rooms.directory,
             ids: rooms.ids,
             tokens: rooms.tokens,
+            starts: rooms.starts,
             sessions: rooms.sessions,
             counters: rooms.counters,
             gateway_url: gateway_url.trim_end_matches('/').to_owned(),

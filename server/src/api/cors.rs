@@ -3,12 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
-/// Lets the page that made the request read the response and what it says about limits.
-pub(super) fn allow_any_origin(headers: &mut HeaderMap) {
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
-    );
+/// Lets the page that made the request read the response and what it says about limits. There are no cookies,
+/// so that nothing is told which the page's own token does not open.
+pub(super) fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
@@ -19,11 +18,13 @@ pub(super) fn allow_any_origin(headers: &mut HeaderMap) {
 }
 
 /// Answers the request by which a browser asks whether it may make the real one.
-pub(super) fn preflight(allow: HeaderValue) -> HttpResponse {
+pub(super) fn preflight(methods: HeaderValue, origin: Option<HeaderValue>) -> HttpResponse {
     let mut response = HttpResponse::NoContent().finish();
     let headers = response.headers_mut();
-    allow_any_origin(headers);
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow);
+    if let Some(origin) = origin {
+        allow(headers, origin);
+    }
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static("Authorization, Content-Type, X-Audit-Log-Reason"),

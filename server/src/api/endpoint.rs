@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
@@ -71,8 +71,8 @@ impl<'a> Endpoint<'a> {
         F: Fn(&Context) -> Handled + Clone + 'static,
     {
         let context = self.context.clone();
-        self.route(&Method::GET, move |_, _| {
-            let begun = clock::uptime();
+        self.route(&Method::GET, move |request, _| {
+            let begun = Begun::now(&context, &request);
             let response = finish(&context, begun, respond(handler(&context)));
             async move { response }
         })
@@ -107,13 +107,11 @@ impl<'a> Endpoint<'a> {
         let context = self.context.clone();
         let allow = HeaderValue::from_str(&self.allow).expect("invariant: methods are visible");
         let refuse = web::to(move |request: HttpRequest| {
-            let preflight = context.settings.allow_any_origin
-                && request.method() == Method::OPTIONS
-                && request.headers().contains_key("origin");
+            let begun = Begun::now(&context, &request);
+            let preflight = request.method() == Method::OPTIONS && begun.origin.is_some();
             let response = if preflight {
-                cors::preflight(allow.clone())
+                cors::preflight(allow.clone(), begun.origin)
             } else {
-                let begun = clock::uptime();
                 finish(&context, begun, method_not_allowed(allow.clone()))
             };
             async move { response }
@@ -125,8 +123,8 @@ impl<'a> Endpoint<'a> {
 /// What unknown paths get.
 pub(super) fn not_found(context: &Arc<Context>) -> Route {
     let context = context.clone();
-    web::to(move || {
-        let begun = clock::uptime();
+    web::to(move |request: HttpRequest| {
+        let begun = Begun::now(&context, &request);
         let response = finish(&context, begun, respond(Err(ApiError::NOT_FOUND)));
         async move { response }
     })
@@ -145,9 +143,10 @@ where
     F: Fn(Call) -> Fut,
     Fut: Future<Output = Handled>,
 {
-    let now = clock::uptime();
+    let begun = Begun::now(&context, &request);
+    let now = begun.at;
     let Some(_open) = context.open() else {
-        return finish(&context, now, respond(Err(ApiError::UNAVAILABLE)));
+        return finish(&context, begun, respond(Err(ApiError::UNAVAILABLE)));
     };
     let (user, grant) = match identify(&context, request.headers()).await {
         Ok(known) => known,
@@ -155,7 +154,7 @@ where
             let address = request.peer_addr().map(|address| address.ip());
             let refused = rate::check_stranger(&context, address);
             let response = refused.unwrap_or_else(|| respond(Err(error)));
-            return finish(&context, now, response);
+            return finish(&context, begun, response);
         }
     };
     let subject = Subject::User(user.id.get());
@@ -170,25 +169,48 @@ where
     };
     let state = match state {
         Ok(state) => state,
-        Err(refusal) => return finish(&context, now, rate::refuse(&refusal)),
+        Err(refusal) => return finish(&context, begun, rate::refuse(&refusal)),
     };
     let call = Call::new(context.clone(), (user, grant), request, payload);
     let mut response = respond(handler(call).await);
     if let Some(state) = state {
         rate::insert_state(response.headers_mut(), &state);
     }
-    finish(&context, now, response)
+    finish(&context, begun, response)
 }
 
-/// What every response goes through; `begun` is when its request arrived.
-fn finish(context: &Context, begun: Duration, mut response: HttpResponse) -> HttpResponse {
+/// A request as it arrived.
+struct Begun {
+    at: Duration,
+    /// The origin of the page that asks, where it is another one and may.
+    origin: Option<HeaderValue>,
+}
+
+impl Begun {
+    fn now(context: &Context, request: &HttpRequest) -> Self {
+        let origin = request.headers().get(ORIGIN);
+        let listed = |origin: &&HeaderValue| {
+            let origins = &context.settings.origins;
+            origin.to_str().is_ok_and(|origin| origins.has(origin))
+        };
+        Self {
+            at: clock::uptime(),
+            origin: origin.filter(listed).cloned(),
+        }
+    }
+}
+
+/// What every response goes through.
+fn finish(context: &Context, begun: Begun, mut response: HttpResponse) -> HttpResponse {
     let counters = &context.counters;
     counters.rest_answered(response.status().as_u16());
     counters
         .rest_seconds
-        .observe(clock::uptime().saturating_sub(begun));
-    if context.settings.allow_any_origin {
-        cors::allow_any_origin(response.headers_mut());
+        .observe(clock::uptime().saturating_sub(begun.at));
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(origin) = begun.origin {
+        cors::allow(headers, origin);
     }
     if context.is_stopping() {
         response

@@ -20,6 +20,8 @@ use actix_web::{App, test};
 use serde_json::{Value, json};
 
 use super::{Context, Rooms, SessionNotices, Settings};
+use crate::auth::origin::Origins;
+use crate::auth::rate_limit::IdentifyLimit;
 use crate::auth::rate_limit::{Quota, RestSettings};
 use crate::auth::tokens::TokenSigner;
 use crate::counters::{Counters, StatusClass};
@@ -114,6 +116,7 @@ impl Fixture {
             directory: seen,
             ids: Arc::new(SnowflakeSource::new(1)),
             tokens: signer.clone().into(),
+            starts: Arc::new(IdentifyLimit::new(1_000)),
             sessions: notices.clone(),
             counters: Arc::default(),
         };
@@ -381,11 +384,15 @@ async fn other_origins_are_let_in_only_by_the_setting() {
     let response = closed.send(get("/api/gateway").insert_header(origin)).await;
     assert_eq!(response.header("access-control-allow-origin"), None);
     let mut settings = generous();
-    settings.allow_any_origin = true;
+    settings.origins = Origins::new(&["https://example.com".to_owned()]);
     let open = Fixture::with(settings);
     for path in ["/api/gateway", "/api/users/@me", "/api/nothing"] {
         let response = open.send(get(path).insert_header(origin)).await;
-        assert_eq!(response.header("access-control-allow-origin"), Some("*"));
+        let allowed = response.header("access-control-allow-origin");
+        assert_eq!(allowed, Some("https://example.com"));
+        let other = get(path).insert_header(("Origin", "https://example.org"));
+        let response = open.send(other).await;
+        assert_eq!(response.header("access-control-allow-origin"), None);
     }
     let preflight = TestRequest::default()
         .method(actix_web::http::Method::OPTIONS)

@@ -15,12 +15,14 @@ use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_tls::accept::TlsError;
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::dev::AppConfig;
+use actix_web::http::header::X_CONTENT_TYPE_OPTIONS;
 use actix_web::{App as WebApp, HttpResponse, HttpServer, web as actix};
 
 use super::tls::Certificate;
 use super::{Demo, StartError, connection_grace_s};
 use crate::admin::{self, Admin};
 use crate::api;
+use crate::config::Config;
 use crate::protocol::ApiError;
 use crate::session::hub_actor::HubActor;
 use crate::session::shared::SessionShared;
@@ -28,8 +30,6 @@ use crate::session::upgrade;
 use crate::session::worker::WorkerCell;
 use crate::web::chat;
 
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle REST connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take for the TLS handshake.
@@ -53,7 +53,7 @@ fn worker_here(shared: &SessionShared) -> WorkerCell {
 /// The main listener. Gateway sockets are taken over from the HTTP server by its upgrade service.
 pub(super) fn main(
     listener: TcpListener,
-    workers: usize,
+    config: &Config,
     (shared, context): (&SessionShared, &Arc<api::Context>),
     demo: Option<&Demo>,
     certificate: Option<&Certificate>,
@@ -62,10 +62,11 @@ pub(super) fn main(
     let parts = Served {
         shared: shared.clone(),
         context: Arc::clone(context),
+        head_timeout: Duration::from_secs(config.limits.head_timeout_s),
         page: demo.map(Demo::page),
     };
     let server = Server::build()
-        .workers(workers)
+        .workers(config.node.workers)
         .shutdown_timeout(connection_grace_s())
         .disable_signals();
     let bound = match certificate {
@@ -81,6 +82,7 @@ pub(super) fn main(
 struct Served {
     shared: SessionShared,
     context: Arc<api::Context>,
+    head_timeout: Duration,
     page: Option<serde_json::Value>,
 }
 
@@ -90,6 +92,7 @@ macro_rules! http {
         let Served {
             shared,
             context,
+            head_timeout,
             page,
         } = $parts;
         let app = WebApp::new()
@@ -98,7 +101,7 @@ macro_rules! http {
             .default_service(actix::to(not_found));
         HttpService::build()
             .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEAD_TIMEOUT)
+            .client_request_timeout(head_timeout)
             .upgrade(fn_service(
                 move |(request, framed): (Request, Framed<$stream, Codec>)| {
                     let worker = worker_here(&shared);
@@ -171,5 +174,6 @@ pub(super) fn admin(
 async fn not_found() -> HttpResponse {
     HttpResponse::NotFound()
         .content_type("application/json")
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .body(ApiError::NOT_FOUND.body().to_string())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api;
+use crate::auth::origin::Origins;
 use crate::auth::rate_limit::{Quota, RestSettings, UpgradeSettings};
 use crate::config::{Config, PublicUrl};
 use crate::fanout::outbox::OutboxBounds;
@@ -83,6 +84,7 @@ pub(super) fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySe
         trail_max_bytes: gateway.trail_max_bytes,
         max_connections: gateway.max_sessions.div_ceil(config.node.workers),
         write_timeout: Duration::from_secs(gateway.write_timeout_s),
+        origins: Origins::new(&config.listen.allowed_origins),
     }
 }
 
@@ -103,6 +105,8 @@ pub(super) fn api_settings(config: &Config) -> api::Settings {
     let default = api::Settings::default();
     api::Settings {
         max_body: config.limits.body_max_bytes,
+        body_timeout: Duration::from_secs(config.limits.body_timeout_s),
+        origins: Origins::new(&config.listen.allowed_origins),
         create_message: Quota::per_second(config.limits.messages_per_second),
         rest_limits: RestSettings {
             global: Quota::per_second(config.limits.rest_per_second),

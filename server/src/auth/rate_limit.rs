@@ -1,18 +1,22 @@
 //! How often somebody may do something.
 //!
-//! Three limits: requests of one user or address in all, requests of one user to one route, and
-//! gateway upgrades of one address, which are held back rather than refused. All count in one kind
-//! of table, whose memory is fixed when it is made. Time is an argument: `now` is a [`Duration`]
+//! Requests of one user or address in all, requests of one user to one route, sessions that one user starts, and
+//! gateway upgrades of one address, which are held back rather than refused: all count in one kind
+//! of table, whose memory is fixed when it is made. Beside them, connections that one address has at a time. Time is an argument: `now` is a [`Duration`]
 //! since any fixed moment, such as the start of the process.
 //!
 //! [`Duration`]: std::time::Duration
 
+mod connections;
+mod identify;
 mod quota;
 mod rest;
 mod source;
 mod table;
 mod upgrade;
 
+pub use connections::{ConnectionLimit, Place};
+pub use identify::IdentifyLimit;
 pub use quota::{Quota, QuotaError, Standing};
 pub use rest::{Bucket, RateRefusal, RateScope, RateState, RestLimits, RestSettings};
 pub use source::{Network, Subject};

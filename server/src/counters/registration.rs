@@ -10,6 +10,7 @@ pub fn register(counters: &Counters, registry: &mut Registry) {
     registry.register_collector(Box::new(ProcessCollector));
     let own = registry.sub_registry_with_prefix(PREFIX);
     gateway_counters(counters, own);
+    security_counters(counters, own);
     guild_and_store_counters(counters, own);
     supervision(counters, own);
     balance(counters, own);
@@ -78,6 +79,42 @@ fn gateway_counters(c: &Counters, own: &mut Registry) {
             &c.upgrades_refused,
         ),
         (
+            "session_trail_bytes",
+            "Bytes noted of what sessions were handed",
+            &c.session_trail_bytes,
+        ),
+        (
+            "session_trail_failures",
+            "Times that it could not be noted what sessions were handed",
+            &c.session_trail_failures,
+        ),
+        (
+            "rest_limited",
+            "REST requests answered with 429",
+            &c.rest_limited,
+        ),
+    ];
+    each(own, figures);
+}
+
+fn security_counters(c: &Counters, own: &mut Registry) {
+    let figures = [
+        (
+            "connections_refused",
+            "Gateway connections refused because their address has as many as it may",
+            &c.connections_refused,
+        ),
+        (
+            "origins_refused",
+            "Gateway connections refused because of the page that opened them",
+            &c.origins_refused,
+        ),
+        (
+            "identifies_limited",
+            "Identify payloads of users that started too many sessions",
+            &c.identifies_limited,
+        ),
+        (
             "tokens_refused",
             "Tokens that were not good",
             &c.tokens_refused,
@@ -97,21 +134,6 @@ fn gateway_counters(c: &Counters, own: &mut Registry) {
             "reload_failures",
             "Files that could not be used at SIGHUP",
             &c.reload_failures,
-        ),
-        (
-            "session_trail_bytes",
-            "Bytes noted of what sessions were handed",
-            &c.session_trail_bytes,
-        ),
-        (
-            "session_trail_failures",
-            "Times that it could not be noted what sessions were handed",
-            &c.session_trail_failures,
-        ),
-        (
-            "rest_limited",
-            "REST requests answered with 429",
-            &c.rest_limited,
         ),
     ];
     each(own, figures);

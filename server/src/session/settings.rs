@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Patience;
+use crate::auth::origin::Origins;
 use crate::fanout::outbox::OutboxBounds;
 
 /// Settings of sessions and connections.
@@ -27,4 +28,6 @@ pub struct GatewaySettings {
     pub max_connections: usize,
     /// How long a socket may take nothing of what is written to it.
     pub write_timeout: Duration,
+    /// Pages of which other origins may connect.
+    pub origins: Origins,
 }

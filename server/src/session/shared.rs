@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::links::WorkerLinks;
 use super::settings::GatewaySettings;
 use super::trail::TrailDir;
-use crate::auth::rate_limit::UpgradeGate;
+use crate::auth::rate_limit::{ConnectionLimit, IdentifyLimit, UpgradeGate};
 use crate::auth::verifier::Verifier;
 use crate::counters::Counters;
 use crate::directory::Directory;
@@ -28,6 +28,10 @@ pub struct SessionShared {
     pub settings: Arc<GatewaySettings>,
     /// Paces upgrades.
     pub gate: Arc<UpgradeGate>,
+    /// Counts the connections of each address.
+    pub places: ConnectionLimit,
+    /// Counts the sessions that users start.
+    pub starts: Arc<IdentifyLimit>,
     /// Where it is noted who was handed what; `None` where nothing survives the process anyway.
     pub trails: Option<Arc<TrailDir>>,
     /// The node's figures.

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use super::stream::Stream;
 use super::worker::WorkerCell;
+use crate::auth::rate_limit::Place;
 
 /// Bytes read at once, into a buffer that all connections of a thread share.
 const READ_SIZE: usize = 16 * 1024;
@@ -16,10 +17,11 @@ thread_local! {
     static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// Serves a connection until it ends.
-pub async fn serve(worker: WorkerCell, key: usize, socket: Rc<Stream>) {
+/// Serves a connection until it ends, and has its place for as long.
+pub async fn serve(worker: WorkerCell, key: usize, socket: Rc<Stream>, place: Option<Place>) {
     poll_fn(|cx| poll(&worker, key, &socket, cx)).await;
     socket.finish();
+    drop(place);
     let mut worker = worker.borrow_mut();
     worker.gone(key);
     worker.settle();

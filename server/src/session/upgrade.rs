@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix_codec::{Encoder, Framed};
 use actix_http::body::BodySize;
 use actix_http::h1::{Codec, Message};
+use actix_http::header::{HOST, HeaderValue, ORIGIN};
 use actix_http::{Request, Response, StatusCode, ws};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -17,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use super::stream::Stream;
 use super::worker::WorkerCell;
 use super::{shared::SessionShared, socket};
-use crate::auth::rate_limit::Admission;
+use crate::auth::rate_limit::{Admission, Place};
 use crate::fanout::lane::Encoding;
 use crate::protocol::ApiError;
 use crate::protocol::compression::ZlibStream;
@@ -49,9 +50,17 @@ where
                 refuse(&mut stream, &request, &ApiError::UNAVAILABLE).await;
                 return;
             }
+            // Also where the address is not known: that is none of a client's making.
+            let place = address.map(|address| shared.places.take(address));
+            if let Some(None) = place {
+                shared.counters.connections_refused.inc();
+                refuse(&mut stream, &request, &ApiError::UNAVAILABLE).await;
+                return;
+            }
             let answer = ws::handshake_response(request.head()).finish();
             if let Some(answer) = encode(answer, b"") {
-                hand_over(&worker, stream.into(), early, wanted, answer);
+                let held = (stream.into(), place.flatten());
+                hand_over(&worker, held, early, wanted, answer);
             }
         }
         Err(error) => refuse(&mut stream, &request, &error).await,
@@ -62,6 +71,17 @@ where
 fn negotiate(request: &Request, worker: &WorkerCell) -> Result<Wanted, ApiError> {
     if !matches!(request.path(), "/gateway" | "/gateway/" | "/") {
         return Err(ApiError::NOT_FOUND);
+    }
+    let header = |name| request.head().headers.get(name).map(HeaderValue::to_str);
+    let here = worker.borrow();
+    let shared = here.shared();
+    let host = header(HOST).and_then(Result::ok);
+    // One that cannot be read is not one that may.
+    if let Some(origin) = header(ORIGIN)
+        && !origin.is_ok_and(|origin| shared.settings.origins.allows(origin, host))
+    {
+        shared.counters.origins_refused.inc();
+        return Err(ApiError::MISSING_ACCESS);
     }
     ws::verify_handshake(request.head()).map_err(|error| ApiError {
         message: error.to_string().into(),
@@ -110,7 +130,7 @@ async fn wait_for_turn(shared: &SessionShared, address: Option<IpAddr>) -> bool 
 
 fn hand_over(
     worker: &WorkerCell,
-    stream: Stream,
+    (stream, place): (Stream, Option<Place>),
     mut early: BytesMut,
     wanted: Wanted,
     answer: BytesMut,
@@ -133,7 +153,7 @@ fn hand_over(
         key
     };
     #[allow(clippy::disallowed_methods)] // one per connection, ends with it
-    actix_rt::spawn(socket::serve(Rc::clone(worker), key, socket));
+    actix_rt::spawn(socket::serve(Rc::clone(worker), key, socket, place));
 }
 
 async fn refuse(stream: &mut (impl AsyncWrite + Unpin), request: &Request, error: &ApiError) {

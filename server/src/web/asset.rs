@@ -1,8 +1,9 @@
 //! Files that are part of the binary, served with headers under which a page can do no harm.
 
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, EntityTag, HOST, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_OPENER_POLICY,
+    CROSS_ORIGIN_RESOURCE_POLICY, ETAG, EntityTag, HOST, IF_NONE_MATCH, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use twox_hash::XxHash3_64;
@@ -71,6 +72,9 @@ impl Asset {
             .insert_header((CACHE_CONTROL, "no-cache"))
             .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .insert_header((REFERRER_POLICY, "no-referrer"))
+            .insert_header((X_FRAME_OPTIONS, "DENY"))
+            .insert_header((CROSS_ORIGIN_OPENER_POLICY, "same-origin"))
+            .insert_header((CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
             .insert_header((CONTENT_SECURITY_POLICY, policy(request)));
         if known {
             return response.finish();

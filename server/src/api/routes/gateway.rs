@@ -10,11 +10,7 @@ use crate::api::answer::{Answer, Handled};
 use crate::api::call::Call;
 use crate::api::context::Context;
 use crate::api::endpoint::Endpoint;
-
-/// Sessions that a bot may start, as advertised; nothing counts them.
-const SESSION_STARTS: u32 = 1_000;
-/// When that number is said to begin anew, in milliseconds.
-const SESSION_STARTS_RESET_MS: u32 = 86_400_000;
+use crate::clock;
 
 pub(super) fn add(cfg: &mut ServiceConfig, context: &Arc<Context>) {
     Endpoint::at(context, "/gateway").public(get).add(cfg);
@@ -35,13 +31,15 @@ async fn get_bot(call: Call) -> Handled {
     let context = &call.context;
     let guilds = context.directory.guilds_of(call.user.id).len();
     let shards = guilds.div_ceil(context.settings.guilds_per_shard.max(1));
+    let starts = &context.starts;
+    let standing = starts.standing(call.user.id.get(), clock::uptime());
     Answer::json(&json!({
         "url": context.gateway_url,
         "shards": shards.max(1),
         "session_start_limit": {
-            "total": SESSION_STARTS,
-            "remaining": SESSION_STARTS,
-            "reset_after": SESSION_STARTS_RESET_MS,
+            "total": starts.total(),
+            "remaining": standing.remaining,
+            "reset_after": standing.reset_after.as_millis() as u64,
             "max_concurrency": context.settings.max_concurrency,
         },
     }))

@@ -103,6 +103,11 @@ impl LimitTable {
         })
     }
 
+    /// Where a key stands, without counting anything.
+    pub fn look(&self, key: &impl Hash, quota: Quota, now: Duration) -> Standing {
+        self.with_moment(key, now, |moment, now| quota.standing(*moment, now))
+    }
+
     /// Counts a request and says how long it has to wait until the quota allows it, unless that is
     /// longer than `longest`: then it is not counted, and the wait comes as an error.
     pub fn reserve(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Worker;
+use crate::clock;
 use crate::fanout::Frame;
 use crate::fanout::outbox::Outbox;
 use crate::guild::actor::GuildMail;
@@ -26,6 +27,12 @@ impl Worker {
         let Some(user) = self.authenticate(key, &identify.token) else {
             return;
         };
+        if !self.shared.starts.take(user.id.get(), clock::uptime()) {
+            self.shared.counters.identifies_limited.inc();
+            // Its client waits before it tries again, which it would not after a close.
+            self.refuse_session(key);
+            return;
+        }
         let scope = self.scope_of(key);
         let intents = match identify.intents {
             Some(intents) => intents,
