@@ -16,8 +16,8 @@ fn root() -> PathBuf {
 /// Each row of the table of threats names tests, and each of them is there.
 #[test]
 fn each_row_of_the_table_of_threats_names_tests_that_there_are() {
-    let text = fs::read_to_string(root().join("docs/security.md")).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let table = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
     let mut count = 0;
     for row in rows {
         let tests = row.rsplit(" | ").next().unwrap();

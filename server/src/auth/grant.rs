@@ -20,7 +20,7 @@ pub struct Grant {
     /// When it ends, in seconds since the Unix epoch.
     pub expires_at: Option<u64>,
     /// The guilds that it is good for; `None` where it is good for all.
-    pub guilds: Option<Arc<[GuildId]>>,
+    pub guilds: Option<Arc<Vec<GuildId>>>,
     /// Its name in the list of revoked tokens.
     pub fingerprint: Fingerprint,
 }

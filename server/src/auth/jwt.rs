@@ -239,7 +239,7 @@ impl JwtKeys {
             // A cast of what is negative or no number is 0, the earliest.
             issued_at: claims.iat.unwrap_or(0.0) as u64,
             expires_at: Some((claims.exp + leeway) as u64),
-            guilds: claims.guilds.map(Arc::from),
+            guilds: claims.guilds.map(Arc::new),
             fingerprint,
         })
     }

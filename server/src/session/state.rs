@@ -24,7 +24,7 @@ pub struct Session {
     /// What it asked for.
     pub intents: Intents,
     /// The guilds that its token is good for; `None` where it is good for all.
-    pub scope: Option<Arc<[GuildId]>>,
+    pub scope: Option<Arc<Vec<GuildId>>>,
     /// Shard id and number of shards.
     pub shard: (u32, u32),
     /// Up to how many members GUILD_CREATE shows.

@@ -59,7 +59,7 @@ async fn the_gateway_is_told_with_shards_for_the_guilds() {
         json!({
             "url": "ws://127.0.0.1:8080/gateway", "shards": 1,
             "session_start_limit": {
-                "total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 16,
+                "total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 16,
             },
         })
     );

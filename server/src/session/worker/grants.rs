@@ -57,7 +57,7 @@ impl Worker {
     }
 
     /// The guilds that a connection's token is good for.
-    pub(super) fn scope_of(&self, connection: usize) -> Option<Arc<[GuildId]>> {
+    pub(super) fn scope_of(&self, connection: usize) -> Option<Arc<Vec<GuildId>>> {
         let connection = self.connections.get(connection)?;
         connection.grant.as_ref()?.guilds.clone()
     }

@@ -142,7 +142,7 @@ impl Worker {
         &mut self,
         parts: SessionParts,
         from: Option<(HubId, u64)>,
-        scope: Option<Arc<[GuildId]>>,
+        scope: Option<Arc<Vec<GuildId>>>,
     ) -> usize {
         let now_ms = self.now_ms();
         let generation = self.generation();
