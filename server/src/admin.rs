@@ -21,7 +21,8 @@ mod users;
 pub mod view;
 
 pub use view::{
-    AskGuild, ExecutorInfo, GuildInfo, MoveInfo, NodeInfo, NodeState, SessionInfo, View, ViewFuture,
+    AskGuild, Cluster, ExecutorInfo, GuildInfo, MoveInfo, NodeInfo, NodeState, SessionInfo, View,
+    ViewFuture,
 };
 
 use std::any::Any;
@@ -73,6 +74,8 @@ pub struct Admin {
     pub token: Secret,
     /// Whether `/metrics` is served without the token.
     pub open_metrics: bool,
+    /// The other nodes, where there can be any.
+    pub cluster: Option<Arc<dyn Cluster>>,
 }
 
 /// Makes the routes' constructor for an `HttpServer`. Call it once and hand clones to the workers:
@@ -115,6 +118,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
                     .service(at("/guilds/{id}/promote").post(moves::promote))
                     .service(at("/guilds/{id}/demote").post(moves::demote))
                     .service(at("/guilds/{id}/move").post(moves::to))
+                    .service(at("/moves").get(moves::list))
                     .configure(faults)
                     .service(at("/sessions").get(sessions::list))
                     .service(at("/sessions/{id}").get(sessions::show))

@@ -179,8 +179,8 @@ impl App {
             counters,
         };
         let join = |nats| {
-            let hubs = &shared.links.guild_side;
-            cluster::join(&config, nats, (&router, &placement), hubs, &secret)
+            let rooms = (&shared.links.guild_side, &shared.counters);
+            cluster::join(&config, nats, (&router, &placement), rooms, &secret)
         };
         let joined = storage.shared.as_ref().map(join).transpose()?;
         let phase = Arc::new(views::Phase::default());
@@ -301,6 +301,7 @@ impl App {
                 counters: Arc::clone(&self.shared.counters),
                 token: self.admin_token,
                 open_metrics: self.config.admin.open_metrics,
+                cluster: self.joined.as_ref().map(cluster::Joined::admin),
             },
             self.certificates.admin.as_ref(),
         );
@@ -329,9 +330,7 @@ impl App {
         self.phase.set(admin::NodeState::Ready);
         stop.await;
         self.phase.set(admin::NodeState::Draining);
-        if let Some(joined) = self.joined {
-            joined.leave().await;
-        }
+        cluster::leave(self.joined).await;
         balancer.abort();
         reloads.abort();
         self.registry.stop_moves();
@@ -491,6 +490,7 @@ fn registry_of(
         node: config.node.name.as_str().into(),
         counters: Arc::clone(counters),
         settings: Arc::new(settings::guild_settings(config)),
+        preloads: crate::guild::actor::Preloads::default(),
     };
     let bounds = MailBounds {
         count: config.guild.mailbox_max_requests,

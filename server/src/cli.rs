@@ -32,6 +32,19 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page
     Man,
+    /// Become another program that ends with the process that started this one
+    #[command(hide = true)]
+    Tethered(TetheredArgs),
+}
+
+/// Arguments of `guildhall tethered`.
+#[derive(Debug, Args)]
+pub struct TetheredArgs {
+    /// The process that starts it
+    pub parent: i32,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
 }
 
 /// Arguments of `guildhall dev`.

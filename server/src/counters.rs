@@ -95,6 +95,8 @@ pub struct Counters {
     /// From the last that a guild handled on its former executor until it can handle the first on the
     /// next one.
     pub guild_move_pause_seconds: Latency,
+    /// From the last that a guild handled here until it answered on the node that it went to.
+    pub node_move_pause_seconds: Latency,
     /// How guilds are spread over executors.
     pub balance: BalanceFigures,
     /// Guilds taken off a stuck executor.

@@ -108,7 +108,7 @@ impl DevCluster {
         let local = IpAddr::from([127, 0, 0, 1]);
         let port = free_port(local).map_err(failed("a port for nats-server"))?;
         let log = config.store.dir.join("nats.log");
-        let mut command = Command::new(program);
+        let mut command = tethered(&program).map_err(failed("this program"))?;
         command
             .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
             .arg(&dir);
@@ -158,7 +158,8 @@ impl DevCluster {
         let main_port = free_port(config.listen.host).map_err(failed)?;
         let admin_port = free_port(config.admin.host).map_err(failed)?;
         let log = config.store.dir.join(format!("{name}.log"));
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        let this = std::env::current_exe().map_err(failed)?;
+        let mut command = tethered(&this).map_err(failed)?;
         command.arg("serve");
         if let Some(file) = &args.config {
             command.arg("--config").arg(file);
@@ -270,6 +271,17 @@ impl Helper {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// A program that ends with this process, also where that is killed: `guildhall tethered` becomes it.
+fn tethered(program: &Path) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .arg("tethered")
+        .arg(std::process::id().to_string())
+        .arg("--")
+        .arg(program);
+    Ok(command)
 }
 
 /// Whether a node with its admin listener there takes traffic, so that it is on the list of nodes.

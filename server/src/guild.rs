@@ -4,6 +4,7 @@ pub mod actor;
 pub mod balancer;
 pub mod command;
 pub mod core;
+pub mod departure;
 pub mod event;
 pub mod executors;
 pub mod handoff;

@@ -1,6 +1,7 @@
 //! The `guildhall` command: settings → build → run → drain.
 
 use std::io::{IsTerminal, Write};
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -8,11 +9,12 @@ use clap::CommandFactory;
 use guildhall_server::app::{self, App, Demo};
 use guildhall_server::auth::tokens::TokenSigner;
 use guildhall_server::cli::{
-    self, Cli, Command, CompletionsArgs, ConfigArgs, DevArgs, NodeArgs, TokenArgs,
+    self, Cli, Command, CompletionsArgs, ConfigArgs, DevArgs, NodeArgs, TetheredArgs, TokenArgs,
 };
 use guildhall_server::config::{Config, ConfigErrors, EXIT_BAD_CONFIG, LogFormat};
 use guildhall_server::dev_cluster::{DevCluster, NodeAddress};
 use guildhall_server::{clock, dev_banner};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Config(args) => config(&args),
         Command::Completions(args) => completions(&args),
         Command::Man => man(),
+        Command::Tethered(args) => Err(tethered(&args).into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,6 +80,21 @@ fn dev(args: &DevArgs) -> anyhow::Result<()> {
         app.run(Some(demo), stop).await?;
         Ok(())
     })
+}
+
+/// Becomes the program; it is killed when the thread that started this process ends, however that ends.
+fn tethered(args: &TetheredArgs) -> std::io::Error {
+    let tied = set_parent_process_death_signal(Some(Signal::KILL));
+    if let Err(error) = tied {
+        return error.into();
+    }
+    if getppid().map(|parent| parent.as_raw_nonzero().get()) != Some(args.parent) {
+        return std::io::Error::other("the process that started this one is gone");
+    }
+    let [program, arguments @ ..] = args.command.as_slice() else {
+        return std::io::Error::other("no program");
+    };
+    std::process::Command::new(program).args(arguments).exec()
 }
 
 fn serve(args: &NodeArgs) -> anyhow::Result<()> {

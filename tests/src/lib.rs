@@ -8,6 +8,7 @@ pub mod account;
 pub mod admin;
 pub mod binary;
 pub mod bystander;
+pub mod cluster;
 pub mod crash;
 pub mod deadline;
 pub mod flood;

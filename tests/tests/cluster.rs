@@ -4,11 +4,10 @@
 
 use std::io::{BufRead, BufReader};
 
+use guildhall_tests::cluster::{NAMES, Scene, all, hear};
 use guildhall_tests::numbered::{self, numbers};
 use guildhall_tests::rest::text;
-use guildhall_tests::{
-    Account, Admin, Gateway, NatsServer, Rest, Server, Session, World, eventually,
-};
+use guildhall_tests::{Admin, NatsServer, Rest, Server, Session, World, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -97,134 +96,6 @@ async fn a_start_without_nats_fails_and_says_so() {
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("nats: cannot connect"), "{said}");
-}
-
-/// Three nodes of one cluster.
-struct Three {
-    nodes: Vec<Server>,
-    _nats: NatsServer,
-}
-
-const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
-
-impl Three {
-    async fn start() -> Self {
-        let nats = NatsServer::start().await;
-        let node = |(name, number)| {
-            nats.node()
-                .set(format!("node.name={name}"))
-                .set(format!("node.number={number}"))
-                .set("cluster.heartbeat_ms=200")
-                .set("cluster.dead_after_ms=1500")
-                .start()
-        };
-        let nodes: Vec<Server> = NAMES.into_iter().zip(1..).map(node).collect();
-        let three = Self { nodes, _nats: nats };
-        three.agree(&NAMES).await;
-        three
-    }
-
-    /// Waits until these nodes have the same list of themselves.
-    async fn agree(&self, names: &[&str]) {
-        for (node, name) in self.nodes.iter().zip(NAMES) {
-            if !names.contains(&name) {
-                continue;
-            }
-            eventually("the same ring", || async {
-                let ring = Admin::of(node).rest.get("/admin/v1/ring").await.ok();
-                let members = ring["members"].as_array().unwrap();
-                let members: Vec<&str> = members.iter().map(|it| text(&it["name"])).collect();
-                (members == names).then_some(())
-            })
-            .await;
-        }
-    }
-
-    async fn owner(&self, node: usize, guild: &str) -> String {
-        let path = format!("/admin/v1/placement?guild={guild}");
-        let placement = Admin::of(&self.nodes[node]).rest.get(path).await.ok();
-        text(&placement["node"]).to_owned()
-    }
-}
-
-/// A guild that the last node owns, an owner and a member.
-struct Scene {
-    three: Three,
-    guild: String,
-    channel: String,
-    owner: Account,
-    member: Account,
-}
-
-impl Scene {
-    async fn new() -> Self {
-        let three = Three::start().await;
-        let first = &three.nodes[0];
-        let admin = Admin::of(first);
-        let mut accounts = admin.users(first, 2, "user").await;
-        let all: Vec<&Account> = accounts.iter().collect();
-        let guild = loop {
-            let made = admin.guild(&all, &["general"]).await;
-            if three.owner(0, &made.id).await == NAMES[2] {
-                break made;
-            }
-        };
-        for node in 1..3 {
-            assert_eq!(three.owner(node, &guild.id).await, NAMES[2]);
-        }
-        let (member, owner) = (accounts.pop().unwrap(), accounts.pop().unwrap());
-        let channel = guild.channels[0].clone();
-        let scene = Self {
-            three,
-            guild: guild.id,
-            channel,
-            owner,
-            member,
-        };
-        // What one node wrote into the directory the others have a moment later.
-        for node in &scene.three.nodes {
-            let rest = node.rest(&scene.owner.token);
-            let path = format!("/channels/{}", scene.channel);
-            eventually("the channel on every node", || async {
-                (rest.get(&path).await.status == 200).then_some(())
-            })
-            .await;
-        }
-        scene
-    }
-
-    /// Posts messages at a node, each until it is taken.
-    async fn say(&self, node: usize, numbers: std::ops::Range<usize>) {
-        let rest = self.three.nodes[node].rest(&self.owner.token);
-        for number in numbers {
-            let content = numbered::content("one", number);
-            rest.say_surely(&self.channel, &content, &content).await;
-        }
-    }
-
-    async fn history(&self, node: usize) -> Vec<usize> {
-        let rest = self.three.nodes[node].rest(&self.owner.token);
-        let messages = rest.history(&self.channel).await;
-        let numbers = messages.iter().filter_map(|it| numbered::number("one", it));
-        numbers.collect()
-    }
-
-    async fn login(&self, node: usize) -> Gateway {
-        let session = Session::login(&self.three.nodes[node], &self.member.token).await;
-        session.into_parts().0
-    }
-}
-
-/// Reads up to message `last` and gives the numbers of all messages of the series.
-async fn hear(gateway: &mut Gateway, last: usize) -> Vec<usize> {
-    let seen = gateway.until_message(&numbered::content("one", last)).await;
-    let mut heard = numbers("one", &seen);
-    heard.push(last);
-    heard
-}
-
-fn all(range: std::ops::Range<usize>) -> Vec<usize> {
-    range.collect()
 }
 
 #[tokio::test]
@@ -320,6 +191,23 @@ async fn i4_a_node_that_is_drained_hands_its_guilds_over() {
 struct Dev(std::process::Child);
 
 impl Dev {
+    /// Starts three nodes, and gives the line that says where they are.
+    fn start(dir: &std::path::Path) -> (Self, serde_json::Value) {
+        let dev = std::process::Command::new(guildhall_tests::binary::path())
+            .args(["dev", "--json", "--nodes=3", "--port=0", "--admin-port=0"])
+            .arg("--data")
+            .arg(dir)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut dev = Self(dev);
+        let mut output = BufReader::new(dev.0.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        (dev, serde_json::from_str(&line).unwrap())
+    }
+
     fn terminate(&self) {
         let pid = Pid::from_raw(self.0.id().try_into().unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
@@ -337,26 +225,7 @@ impl Drop for Dev {
 #[tokio::test]
 async fn dev_starts_a_cluster_and_ends_it() {
     let dir = tempfile::tempdir().unwrap();
-    let dev = std::process::Command::new(guildhall_tests::binary::path())
-        .args([
-            "dev",
-            "--json",
-            "--nodes",
-            "3",
-            "--port=0",
-            "--admin-port=0",
-        ])
-        .arg("--data")
-        .arg(dir.path())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut dev = Dev(dev);
-    let mut output = BufReader::new(dev.0.stdout.take().unwrap());
-    let mut line = String::new();
-    output.read_line(&mut line).unwrap();
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let (mut dev, line) = Dev::start(dir.path());
     let nodes = line["nodes"].as_array().unwrap();
     assert_eq!(nodes.len(), 2);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -373,7 +242,9 @@ async fn dev_starts_a_cluster_and_ends_it() {
         eventually("the same owner everywhere", || async {
             let (one, other) = (first.get(&placement).await, elsewhere.get(&placement).await);
             let generation = &one.ok()["generation"];
-            (*generation == 4 && one.ok()["node"] == other.ok()["node"]).then_some(())
+            let same =
+                *generation == other.ok()["generation"] && one.ok()["node"] == other.ok()["node"];
+            same.then_some(())
         })
         .await;
         let content = text(&node["name"]);
@@ -395,4 +266,26 @@ async fn dev_starts_a_cluster_and_ends_it() {
         let address = text(&node["admin"]).strip_prefix("http://").unwrap();
         assert!(std::net::TcpStream::connect(address).is_err(), "{address}");
     }
+}
+
+#[tokio::test]
+async fn what_dev_started_ends_with_it_also_where_it_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut dev, line) = Dev::start(dir.path());
+    let nodes = line["nodes"].as_array().unwrap();
+    let answers = |node: &serde_json::Value| {
+        let address = text(&node["admin"]).strip_prefix("http://").unwrap();
+        std::net::TcpStream::connect(address).is_ok()
+    };
+    assert!(nodes.iter().all(answers));
+    dev.0.kill().unwrap();
+    dev.0.wait().unwrap();
+    eventually("the end of the other nodes", || {
+        let gone = !nodes.iter().any(answers);
+        async move { gone.then_some(()) }
+    })
+    .await;
+    // Nobody writes there any more, NATS included: another cluster can be started.
+    let (again, _) = Dev::start(dir.path());
+    drop(again);
 }

@@ -31,6 +31,7 @@ pub(crate) fn node(
         node: "here".into(),
         counters: Arc::clone(counters),
         settings: Arc::new(settings),
+        preloads: guildhall_server::guild::actor::Preloads::default(),
     };
     let bounds = MailBounds {
         count: 4_096,

@@ -247,6 +247,7 @@ impl House {
             counters: Arc::clone(&self.counters),
             token: Secret::new(TOKEN).unwrap(),
             open_metrics,
+            cluster: None,
         }
     }
 

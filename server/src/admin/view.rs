@@ -6,6 +6,8 @@ use std::pin::Pin;
 
 use serde::Serialize;
 
+use crate::cluster::control::Unanswered;
+use crate::cluster::moves::{NodeMoved, NodeMoves};
 use crate::counters::{Label, MoveKind, SessionState};
 use crate::guild::actor::GuildMail;
 use crate::guild::command::{Outcome, Request};
@@ -65,6 +67,34 @@ impl AskGuild for Router {
     fn move_to(&self, guild: GuildId, target: Target) -> ViewFuture<Result<Moved, MoveError>> {
         let registry = self.registry().clone();
         Box::pin(async move { registry.move_guild(guild, target, Reason::ByHand).await })
+    }
+}
+
+/// What the admin API does with other nodes.
+pub trait Cluster: Send + Sync + 'static {
+    /// Moves a guild of any node to a node, where it stays, or back to where the ring has it; see
+    /// [`NodeMoves::move_guild`].
+    fn move_to_node(
+        &self,
+        guild: GuildId,
+        node: Option<NodeName>,
+    ) -> ViewFuture<Result<NodeMoved, Unanswered>>;
+    /// The last moves of all nodes, the newest first.
+    fn moves(&self) -> Vec<NodeMoved>;
+}
+
+impl Cluster for NodeMoves {
+    fn move_to_node(
+        &self,
+        guild: GuildId,
+        node: Option<NodeName>,
+    ) -> ViewFuture<Result<NodeMoved, Unanswered>> {
+        let moves = self.clone();
+        Box::pin(async move { moves.move_guild(guild, node).await })
+    }
+
+    fn moves(&self) -> Vec<NodeMoved> {
+        self.last()
     }
 }
 

@@ -65,6 +65,7 @@ fn router(here: &str) -> Router {
         node: "one".into(),
         counters: Arc::new(Counters::default()),
         settings: Arc::default(),
+        preloads: crate::guild::actor::Preloads::default(),
     };
     let bounds = MailBounds {
         count: 1_000,

@@ -7,10 +7,15 @@ use sha2::{Digest, Sha256};
 
 use super::StartError;
 use super::storage::Shared;
-use crate::cluster::nats::membership::{Membership, MembershipSettings, OnView, new_incarnation};
+use crate::clock;
+use crate::cluster::moves::{NodeMoves, forward};
+use crate::cluster::nats::membership::{
+    List, Membership, MembershipSettings, OnView, new_incarnation,
+};
 use crate::cluster::nats::peers::Peers;
 use crate::cluster::view::View;
 use crate::config::{Config, Secret};
+use crate::counters::Counters;
 use crate::fanout::mail::HubLinks;
 use crate::guild::router::Router;
 use crate::placement::{NodeName, PlacementHandle};
@@ -20,6 +25,8 @@ use crate::protocol::{GuildId, UserId};
 pub(super) struct Joined {
     peers: Peers,
     membership: Membership,
+    moves: NodeMoves,
+    drain: Duration,
 }
 
 impl Joined {
@@ -28,9 +35,17 @@ impl Joined {
         self.peers.clone()
     }
 
-    /// Takes the node off the list: its guilds go to others.
-    pub(super) async fn leave(self) {
-        self.membership.leave().await;
+    /// What the admin API does with other nodes.
+    pub(super) fn admin(&self) -> Arc<dyn crate::admin::Cluster> {
+        Arc::new(self.moves.clone())
+    }
+}
+
+/// Hands the guilds of a node that is on the list over to others, and takes it off.
+pub(super) async fn leave(joined: Option<Joined>) {
+    if let Some(joined) = joined {
+        joined.moves.drain(clock::now() + joined.drain).await;
+        joined.membership.leave().await;
     }
 }
 
@@ -40,6 +55,7 @@ struct Applier {
     placement: PlacementHandle,
     peers: Peers,
     router: Router,
+    moves: NodeMoves,
 }
 
 impl OnView for Applier {
@@ -58,11 +74,15 @@ impl OnView for Applier {
         }
         self.peers.set(view);
         let placement = self.placement.snapshot();
-        let goes = |guild: GuildId| *placement.owner(guild.get()) != self.here;
-        let released = self.router.registry().release_where(goes);
+        let is_here = |guild: GuildId| *placement.owner(guild.get()) == self.here;
+        let registry = self.router.registry();
+        let forward = |guild| forward(&self.router, guild);
+        let released = registry.release_where(|guild| !is_here(guild), forward);
         if released > 0 {
             tracing::info!(released, "guilds go to other nodes");
         }
+        registry.start_preloaded(is_here);
+        self.moves.heard(view);
     }
 
     fn beat(&self) {
@@ -75,7 +95,7 @@ pub(super) fn join(
     config: &Config,
     shared: &Shared,
     (router, placement): (&Router, &PlacementHandle),
-    hubs: &HubLinks,
+    (hubs, counters): (&HubLinks, &Arc<Counters>),
     secret: &Secret,
 ) -> Result<Joined, StartError> {
     let name = config.node.name.clone();
@@ -99,23 +119,42 @@ pub(super) fn join(
         hubs.clone(),
     );
     router.connect(Arc::new(peers.clone()));
+    let (list, orders) = List::new();
+    let moves = NodeMoves::new(
+        (name.clone(), incarnation),
+        router.clone(),
+        peers.clone(),
+        list,
+        shared.thread.handle().clone(),
+        Arc::clone(counters),
+    );
     let applier = Arc::new(Applier {
         here: name,
         placement: placement.clone(),
         peers: peers.clone(),
         router: router.clone(),
+        moves: moves.clone(),
     });
     let (lease, heard, listener) = (Arc::clone(&shared.lease), peers.clone(), router.clone());
+    let control = Arc::new(moves.clone());
     let joining = async move {
-        heard.listen(listener).await?;
-        Membership::join(nats, settings, incarnation, lease, applier).await
+        heard.listen(listener, control).await?;
+        Membership::join(nats, settings, incarnation, lease, (applier, orders)).await
     };
     let membership = shared
         .thread
         .wait_for(joining)
         .ok_or_else(|| StartError::Nats("joining the cluster panicked".to_owned()))?
         .map_err(|error| StartError::Nats(error.to_string()))?;
-    Ok(Joined { peers, membership })
+    // It ends with the thread.
+    shared.thread.handle().spawn(moves.clone().run());
+    let drain = Duration::from_millis(config.cluster.drain_timeout_ms);
+    Ok(Joined {
+        peers,
+        membership,
+        moves,
+        drain,
+    })
 }
 
 /// Tells one secret from another, and nothing of either.

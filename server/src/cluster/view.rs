@@ -1,12 +1,20 @@
-//! Which nodes there are: one list for all of them, numbered with each change.
+//! Which nodes there are and which guilds go to which: one list for all of them, numbered with each change.
+//!
+//! Where a node comes or leaves, its share does not change hands at once: the list has a [`Transition`]. Until that
+//! is over a guild is where the former ring has it, or where it went.
 
-use std::collections::BTreeMap;
+mod moving;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::placement::{
     Generation, Member, NodeName, Overrides, Placement, Ring, RingError, RingSettings, Weight,
 };
+use crate::protocol::GuildId;
+
+pub use moving::{Going, MAX_PINS};
 
 /// The list. Every node makes the same ring of the same list.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +27,23 @@ pub struct View {
     pub virtual_nodes: u32,
     /// The nodes by name.
     pub nodes: BTreeMap<NodeName, Node>,
+    /// Guilds that the operator has given to a node; at most [`MAX_PINS`].
+    #[serde(default)]
+    pub pins: BTreeMap<GuildId, NodeName>,
+    /// From when a node comes or leaves until the guilds that therefore go elsewhere are there.
+    #[serde(default)]
+    pub transition: Option<Transition>,
+}
+
+/// Guilds go from the owners by one ring to those by another.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The nodes of the former ring, with their weights.
+    pub from: BTreeMap<NodeName, f64>,
+    /// Guilds that have gone, and where they are.
+    pub gone: BTreeMap<GuildId, NodeName>,
+    /// Nodes that may still have guilds that go.
+    pub waits: BTreeSet<NodeName>,
 }
 
 /// A node of the list.
@@ -30,6 +55,9 @@ pub struct Node {
     pub number: u16,
     /// Its share relative to the others.
     pub weight: f64,
+    /// It is about to leave, and hands its guilds over.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 /// Why a node cannot be on the list.
@@ -72,6 +100,13 @@ impl View {
         }
         next.generation += 1;
         next.nodes.insert(name.clone(), node.clone());
+        if others().next().is_none() {
+            next.transition = None;
+        } else if next.goal_members() != self.goal_members() {
+            next.begin_transition(self.goal_members());
+            // What its process before this one had runs nowhere.
+            next.settle(name);
+        }
         Ok(next)
     }
 
@@ -83,25 +118,82 @@ impl View {
             let mut next = self.clone();
             next.generation += 1;
             next.nodes.remove(name);
+            if let Some(transition) = &mut next.transition {
+                transition.from.remove(name);
+                transition.gone.retain(|_, node| node != name);
+                if transition.from.is_empty() {
+                    next.transition = None;
+                }
+            }
+            next.settle(name);
             next
         })
     }
 
     /// Where guilds live by this list.
     pub fn placement(&self) -> Result<Placement, RingError> {
-        let members = self.nodes.iter().map(|(name, node)| {
-            let weight = Weight::new(node.weight).unwrap_or_default();
+        let Some(transition) = &self.transition else {
+            return self.goal();
+        };
+        let is_there = |node: &NodeName| self.nodes.contains_key(node);
+        let from = self.ring(&transition.from)?;
+        let has_gone = |guild: &GuildId| !transition.waits.contains(from.owner(guild.get()));
+        let pins = self.pins.iter();
+        let pins =
+            pins.filter(|(guild, node)| transition.from.contains_key(*node) || has_gone(guild));
+        let gone = transition.gone.iter().filter(|(_, node)| is_there(node));
+        let overrides = overrides(pins.chain(gone));
+        let coming = self.ring(&self.goal_members())?;
+        let waits = transition.waits.iter().cloned().collect();
+        Ok(Placement::at(self.number(), from, overrides).towards(coming, waits))
+    }
+
+    /// Where guilds will live when all that go are there.
+    pub fn goal(&self) -> Result<Placement, RingError> {
+        let members = self.goal_members();
+        let pins = overrides(self.pins.iter());
+        Ok(Placement::at(self.number(), self.ring(&members)?, pins))
+    }
+
+    fn number(&self) -> Generation {
+        // The first generation is what a node has before it knows the list.
+        Generation(self.generation + 1)
+    }
+
+    /// The nodes that stay, with their weights; all where none does.
+    fn goal_members(&self) -> BTreeMap<NodeName, f64> {
+        let members = |leaving: bool| -> BTreeMap<NodeName, f64> {
+            let nodes = self.nodes.iter();
+            let nodes = nodes.filter(|(_, node)| leaving || !node.leaving);
+            nodes
+                .map(|(name, node)| (name.clone(), node.weight))
+                .collect()
+        };
+        let stay = members(false);
+        if stay.is_empty() { members(true) } else { stay }
+    }
+
+    fn ring(&self, members: &BTreeMap<NodeName, f64>) -> Result<Ring, RingError> {
+        let members = members.iter().map(|(name, weight)| {
+            let weight = Weight::new(*weight).unwrap_or_default();
             Member::weighted(name.clone(), weight)
         });
         let settings = RingSettings {
             virtual_nodes: self.virtual_nodes,
             ..RingSettings::default()
         };
-        let ring = Ring::build(members, settings)?;
-        // The first generation is what a node has before it knows the list.
-        let generation = Generation(self.generation + 1);
-        Ok(Placement::at(generation, ring, Overrides::new()))
+        Ring::build(members, settings)
     }
+}
+
+/// As many as there can be; later ones go before earlier ones.
+fn overrides<'a>(pins: impl Iterator<Item = (&'a GuildId, &'a NodeName)>) -> Overrides {
+    let mut overrides = Overrides::new();
+    for (guild, node) in pins {
+        // Both lists are bounded far below what there can be.
+        let _ = overrides.pin(guild.get(), node.clone());
+    }
+    overrides
 }
 
 #[cfg(test)]
@@ -117,6 +209,7 @@ mod tests {
             incarnation: 100 + u64::from(number),
             number,
             weight: 1.0,
+            leaving: false,
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use super::moves::NodeMoved;
 use crate::fanout::mail::GuildNews;
 use crate::fanout::{Attachment, Audience, Dispatch, GuildView, HubId, Item, Visibility};
 use crate::guild::actor::GuildMail;
@@ -35,6 +36,8 @@ pub enum Parcel {
     Resync,
     /// Nothing, but that nothing is missing before it.
     Beat,
+    /// A guild of the sender's has gone to another node.
+    Moved(NodeMoved),
 }
 
 /// What came cannot be read.
@@ -59,6 +62,7 @@ enum Text {
     Mail(GuildId, u64, WireMail),
     Resync,
     Beat,
+    Moved(NodeMoved),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +130,7 @@ pub fn encode(parcel: &Parcel) -> Option<Bytes> {
         } => Text::Mail(*guild, *generation, mail_text(mail)?),
         Parcel::Resync => Text::Resync,
         Parcel::Beat => Text::Beat,
+        Parcel::Moved(moved) => Text::Moved(moved.clone()),
     };
     let text = serde_json::to_vec(&text).ok()?;
     let mut out = BytesMut::with_capacity(4 + text.len() + bodies.len());
@@ -183,6 +188,7 @@ pub fn decode(mut bytes: Bytes) -> Result<Parcel, Unreadable> {
         }
         Text::Resync => return Ok(Parcel::Resync),
         Text::Beat => return Ok(Parcel::Beat),
+        Text::Moved(moved) => return Ok(Parcel::Moved(moved)),
     };
     Ok(Parcel::News { hubs, news })
 }

@@ -15,6 +15,8 @@ pub const DEFAULT_APPEND_TIMEOUT_MS: u64 = 5_000;
 pub const DEFAULT_HEARTBEAT_MS: u64 = 500;
 /// `cluster.dead_after_ms`.
 pub const DEFAULT_DEAD_AFTER_MS: u64 = 3_000;
+/// `cluster.drain_timeout_ms`.
+pub const DEFAULT_DRAIN_TIMEOUT_MS: u64 = 10_000;
 /// Longest `cluster.name`, in bytes.
 const MAX_NAME: usize = 32;
 
@@ -37,6 +39,9 @@ section! {
         /// For how long a node is not heard before the others take its guilds. It stops serving them
         /// one heartbeat earlier by itself. At least three heartbeats.
         dead_after_ms: u64 = DEFAULT_DEAD_AFTER_MS, Milliseconds, within(150..=600_000);
+        /// For how long a node that stops hands its guilds over to others, one by one. What is left then
+        /// others read from the journal, once the node is off the list.
+        drain_timeout_ms: u64 = DEFAULT_DRAIN_TIMEOUT_MS, Milliseconds, within(0..=600_000);
     }
 }
 

@@ -133,6 +133,8 @@ label! {
         Promotion = "promotion",
         /// From a thread of its own to a shared one.
         Demotion = "demotion",
+        /// To another node; the one that it leaves counts.
+        Node = "node",
     }
 }
 

@@ -313,6 +313,11 @@ fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
             &c.guild_move_pause_seconds,
         ),
         (
+            "node_move_pause",
+            "From the last that a guild handled here until it answered on the node that it went to",
+            &c.node_move_pause_seconds,
+        ),
+        (
             "rest",
             "From the arrival of a REST request to its answer",
             &c.rest_seconds,

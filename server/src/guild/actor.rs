@@ -1,9 +1,11 @@
 //! The guild actor: a thin shell that gives the core its inputs and does what it wants done.
 
 mod append;
+mod departure;
 mod handover;
 mod load;
 mod mail;
+mod preload;
 mod recall;
 mod recovery;
 mod rejoin;
@@ -18,6 +20,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture,
 };
 pub use mail::GuildMail;
+pub use preload::Preloads;
 pub use retention::RetentionSettings;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -114,6 +117,8 @@ pub struct GuildActor {
     succession: Option<handover::Succession>,
     /// From when it is told to leave until it has handed over.
     released: Option<handover::Released>,
+    /// While it is to go to another node, and once it has.
+    departing: Option<Box<departure::Departing>>,
 }
 
 impl GuildActor {
@@ -160,6 +165,7 @@ impl GuildActor {
             used: clock::now(),
             succession: None,
             released: None,
+            departing: None,
         }
     }
 
@@ -305,6 +311,10 @@ impl GuildActor {
 
     /// Keeps the memory and the journal's tail short; a guild that nobody uses goes.
     fn housekeeping(&mut self, ctx: &mut Context<Self>) {
+        if self.is_gone() {
+            // It stops with its last mail.
+            return;
+        }
         if self.tenure.evicted.is_set() {
             self.leave(ctx);
             return;
@@ -410,6 +420,10 @@ impl Handler<Mail<GuildMail>> for GuildActor {
     type Result = ();
 
     fn handle(&mut self, mail: Mail<GuildMail>, ctx: &mut Self::Context) {
+        if self.is_gone() {
+            self.send_after(mail.message, ctx);
+            return;
+        }
         if self.tenure.evicted.is_set() {
             self.leave(ctx);
             return;
@@ -421,8 +435,18 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             self.restart(ctx);
             return;
         }
+        if let GuildMail::Evicted = mail.message {
+            // It went to another node before it could come to rest.
+            self.tenure.evicted.set();
+            self.leave(ctx);
+            return;
+        }
         if let GuildMail::Release(handing) = mail.message {
             self.release_to(*handing, ctx);
+            return;
+        }
+        if let GuildMail::Depart(farewell) = mail.message {
+            self.depart(*farewell, ctx);
             return;
         }
         if self.stats.health() != Health::Serving {
@@ -457,9 +481,10 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             GuildMail::Presence { user, presence } => {
                 self.core.set_presence(&self.moment(), user, &presence);
             }
-            GuildMail::Restart | GuildMail::Evicted | GuildMail::Release(_) => {
-                unreachable!("dealt with above")
-            }
+            GuildMail::Restart
+            | GuildMail::Evicted
+            | GuildMail::Release(_)
+            | GuildMail::Depart(_) => unreachable!("dealt with above"),
         }
         self.advance(ctx);
         self.handled += 1;

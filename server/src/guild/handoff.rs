@@ -99,6 +99,9 @@ pub enum MoveError {
     /// The target executor did not start the guild's successor in time.
     #[error("executor {0} does not answer")]
     Silent(ExecutorId),
+    /// The guild does not come to rest, so that it could go to another node.
+    #[error("the guild does not come to rest")]
+    Restless,
     /// The guild stopped, or was taken off a stuck executor, before it could be moved.
     #[error("the guild stopped meanwhile")]
     Gone,
@@ -119,7 +122,7 @@ impl MoveError {
     pub const fn is_refusal(&self) -> bool {
         !matches!(
             self,
-            Self::Silent(_) | Self::Gone | Self::Interrupted | Self::UnderWay
+            Self::Silent(_) | Self::Restless | Self::Gone | Self::Interrupted | Self::UnderWay
         )
     }
 
@@ -134,6 +137,7 @@ impl MoveError {
             | Self::NoSeat(NoSeat::NotShared(_) | NoSeat::NoOther | NoSeat::NoneLeft(_)) => 409,
             Self::NoSeat(NoSeat::Stuck(_) | NoSeat::Ending | NoSeat::NotStarted(_))
             | Self::Silent(_)
+            | Self::Restless
             | Self::Gone
             | Self::Interrupted
             | Self::UnderWay

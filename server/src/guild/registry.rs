@@ -1,5 +1,6 @@
 //! Which guilds run on this node, and where.
 
+mod departures;
 mod moves;
 
 use std::sync::Arc;
@@ -60,6 +61,8 @@ enum Moving {
     Preparing,
     /// Mail goes to the successor, which waits for the former actor to hand over.
     Releasing(Box<Releasing>),
+    /// It may go to another node: who tells its actor that it does.
+    Departing(oneshot::Sender<()>),
 }
 
 struct Releasing {
@@ -90,6 +93,10 @@ impl Evicted {
     /// Whether it has: then it must write, answer and broadcast nothing any more.
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -292,26 +299,6 @@ impl Registry {
         count
     }
 
-    /// Lets go of guilds that other nodes have now; answers how many. Hubs are told that they lost them.
-    pub fn release_where(&self, goes: impl Fn(GuildId) -> bool) -> usize {
-        let running = &self.inner.running;
-        let ids = running.iter().map(|running| *running.key());
-        let ids: Vec<GuildId> = ids.filter(|id| goes(*id)).collect();
-        let mut count = 0;
-        for guild in ids {
-            let Some((_, former)) = running.remove(&guild) else {
-                continue;
-            };
-            let is_in_use = former.is_in_use();
-            former.evict();
-            count += 1;
-            if is_in_use {
-                self.inner.tools.hubs.tell_all(|| GuildNews::Lost { guild });
-            }
-        }
-        count
-    }
-
     /// Has every guild forget hubs that are no more.
     pub fn hubs_gone(&self, hubs: &[HubId]) {
         for running in &self.inner.running {
@@ -382,7 +369,7 @@ pub struct Tenure {
 impl Tenure {
     /// Has the actor stop as soon as it runs again.
     fn evict(&self, mailer: &Mailer<GuildActor>) {
-        self.evicted.0.store(true, Ordering::Release);
+        self.evicted.set();
         mailer.post_control(GuildMail::Evicted);
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::actor::{GuildActor, GuildMail};
 use super::command::{Command, NewMessage, Outcome, Request};
+use super::departure::is_moved_away;
 use super::registry::Registry;
 use super::remote::{Asked, Remote};
 use crate::placement::{NodeName, PlacementHandle};
@@ -81,12 +82,15 @@ impl Router {
         let end = Instant::now() + self.inner.timeout;
         let mut pause = FIRST_PAUSE;
         loop {
-            let (node, remote) = match self.place(guild) {
-                Place::Here => return self.ask_actor(guild, request, end).await,
-                Place::There(node, remote) => (node, remote),
+            let asked = match self.place(guild) {
+                Place::Here if self.inner.remote.get().is_none() => {
+                    return self.ask_actor(guild, request, end).await;
+                }
+                Place::Here => self.ask_mine(guild, request.clone(), end).await,
+                Place::There(node, remote) => remote.ask(&node, guild, &request, end).await,
                 Place::Nowhere => return Err(ApiError::UNAVAILABLE),
             };
-            match remote.ask(&node, guild, &request, end).await {
+            match asked {
                 Asked::Answered(outcome) => return outcome,
                 Asked::NotThere if Instant::now() + pause < end => {
                     // It is on its way to another node.
@@ -102,8 +106,16 @@ impl Router {
     pub async fn ask_here(&self, guild: GuildId, request: Request) -> Asked {
         let end = Instant::now() + self.inner.timeout;
         match self.place(guild) {
-            Place::Here => Asked::Answered(self.ask_actor(guild, request, end).await),
+            Place::Here => self.ask_mine(guild, request, end).await,
             Place::There(..) | Place::Nowhere => Asked::NotThere,
+        }
+    }
+
+    /// Asks a guild of this node that may be about to go to another one.
+    async fn ask_mine(&self, guild: GuildId, request: Request, end: Instant) -> Asked {
+        match self.ask_actor(guild, request, end).await {
+            Err(error) if is_moved_away(&error) => Asked::NotThere,
+            outcome => Asked::Answered(outcome),
         }
     }
 

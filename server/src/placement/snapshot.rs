@@ -19,21 +19,45 @@ pub struct Placement {
 struct Rules {
     ring: Arc<Ring>,
     overrides: Arc<Overrides>,
+    coming: Option<Arc<Coming>>,
+}
+
+/// Where guilds go over to another ring, one by one.
+#[derive(Clone, Debug, PartialEq)]
+struct Coming {
+    /// That ring. Guilds can be pinned to its members too.
+    ring: Ring,
+    /// Members of the present ring that may still have guilds that go. Those of the others have gone.
+    waits: Vec<NodeName>,
 }
 
 impl Rules {
+    fn is_member(&self, node: &NodeName) -> bool {
+        let coming = self.coming.as_ref();
+        self.ring.contains(node) || coming.is_some_and(|it| it.ring.contains(node))
+    }
+
+    #[inline]
+    fn ring_owner(&self, guild: u64) -> &NodeName {
+        let owner = self.ring.owner(guild);
+        match &self.coming {
+            Some(coming) if !coming.waits.contains(owner) => coming.ring.owner(guild),
+            _ => owner,
+        }
+    }
+
     #[inline]
     fn pinned(&self, guild: u64) -> Option<&NodeName> {
         if self.overrides.is_empty() {
             return None;
         }
         let node = self.overrides.get(guild)?;
-        self.ring.contains(node).then_some(node)
+        self.is_member(node).then_some(node)
     }
 
     #[inline]
     fn owner(&self, guild: u64) -> &NodeName {
-        self.pinned(guild).unwrap_or_else(|| self.ring.owner(guild))
+        self.pinned(guild).unwrap_or_else(|| self.ring_owner(guild))
     }
 }
 
@@ -50,9 +74,18 @@ impl Placement {
             rules: Rules {
                 ring: Arc::new(ring),
                 overrides: Arc::new(overrides),
+                coming: None,
             },
             former: None,
         }
+    }
+
+    /// The same while guilds go over, one by one, to the `ring` that is coming: those that are there already
+    /// are pinned to its members, or belonged to a node that is not among those that `waits` lists.
+    #[must_use]
+    pub fn towards(mut self, ring: Ring, waits: Vec<NodeName>) -> Self {
+        self.rules.coming = Some(Arc::new(Coming { ring, waits }));
+        self
     }
 
     /// The next generation, with another ring.
@@ -61,6 +94,7 @@ impl Placement {
         self.next(Rules {
             ring: Arc::new(ring),
             overrides: Arc::clone(&self.rules.overrides),
+            coming: None,
         })
     }
 
@@ -70,6 +104,7 @@ impl Placement {
         self.next(Rules {
             ring: Arc::clone(&self.rules.ring),
             overrides: Arc::new(overrides),
+            coming: self.rules.coming.clone(),
         })
     }
 
@@ -147,7 +182,7 @@ impl Placement {
         self.rules
             .overrides
             .iter()
-            .filter(|(_, node)| !self.rules.ring.contains(node))
+            .filter(|(_, node)| !self.rules.is_member(node))
     }
 
     /// This placement's number.
@@ -158,6 +193,11 @@ impl Placement {
     /// The ring in force.
     pub fn ring(&self) -> &Ring {
         &self.rules.ring
+    }
+
+    /// The ring that guilds go over to, where they do.
+    pub fn coming(&self) -> Option<&Ring> {
+        self.rules.coming.as_ref().map(|coming| &coming.ring)
     }
 
     /// The ring of the former generation.
@@ -261,6 +301,27 @@ mod tests {
         assert_eq!(joined.owner(guild), &stranger);
         assert_eq!(joined.place(guild).reason, Reason::Override);
         assert_eq!(joined.ignored_overrides().count(), 0);
+    }
+
+    #[test]
+    fn while_guilds_go_over_to_another_ring_those_that_went_are_there_and_the_others_are_not() {
+        let former = three();
+        let coming = former.join(Member::new(name("node-4"))).unwrap();
+        let goes = |guild: &u64| former.owner(*guild) != coming.owner(*guild);
+        let going: Vec<u64> = (0..1_000).filter(goes).take(2).collect();
+        let placement = Placement::at(
+            Generation(7),
+            former.ring().clone(),
+            pin(going[0], "node-4"),
+        )
+        .towards(coming.ring().clone(), vec![former.owner(going[1]).clone()]);
+        assert_eq!(placement.owner(going[0]), &name("node-4"));
+        assert_eq!(placement.owner(going[1]), former.owner(going[1]));
+        assert_eq!(placement.ignored_overrides().count(), 0);
+        let settled = placement.clone().towards(coming.ring().clone(), vec![]);
+        assert_eq!(settled.owner(going[1]), &name("node-4"));
+        let stranger = placement.with_overrides(pin(going[1], "node-9"));
+        assert_eq!(stranger.owner(going[1]), former.owner(going[1]));
     }
 
     #[test]

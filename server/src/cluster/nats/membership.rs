@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use async_nats::Subscriber;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::StreamExt;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::chunks::fresh;
 use super::{Nats, NatsError, Written, last};
@@ -51,6 +51,53 @@ impl MembershipSettings {
     }
 }
 
+/// Changes of the list that wait.
+const MAX_ORDERS: usize = 256;
+
+/// What the list is to be instead; `None` where nothing is to be done.
+type Change = Box<dyn Fn(&View) -> Option<View> + Send + Sync>;
+
+/// A change that somebody wants, and who is told that it was made.
+struct Order {
+    change: Change,
+    done: oneshot::Sender<Result<(), NatsError>>,
+}
+
+/// Changes the list of nodes. Cheap to clone.
+#[derive(Clone)]
+pub struct List {
+    orders: mpsc::Sender<Order>,
+}
+
+/// What is to be changed, for who does it.
+pub struct Orders(mpsc::Receiver<Order>);
+
+impl List {
+    /// A way to the list, and its end for [`Membership::join`].
+    pub fn new() -> (Self, Orders) {
+        let (orders, wanted) = mpsc::channel(MAX_ORDERS);
+        (Self { orders }, Orders(wanted))
+    }
+
+    /// Changes the list; where `change` answers `None`, nothing is to be done. The answer comes when this node follows the
+    /// list in which it is so.
+    ///
+    /// Errors: NATS does not answer. It may be changed nevertheless.
+    pub async fn change(
+        &self,
+        change: impl Fn(&View) -> Option<View> + Send + Sync + 'static,
+    ) -> Result<(), NatsError> {
+        let (done, is_done) = oneshot::channel();
+        let order = Order {
+            change: Box::new(change),
+            done,
+        };
+        let gone = || NatsError("this node has left".to_owned());
+        self.orders.send(order).await.map_err(|_| gone())?;
+        is_done.await.map_err(|_| gone())?
+    }
+}
+
 /// What to do about the list's changes; called on the cluster's runtime.
 pub trait OnView: Send + Sync + 'static {
     /// This is the list now. `on_it` says whether this process is on it.
@@ -74,7 +121,7 @@ impl Membership {
         settings: MembershipSettings,
         incarnation: u64,
         lease: Arc<Lease>,
-        on_view: Arc<dyn OnView>,
+        (on_view, orders): (Arc<dyn OnView>, Orders),
     ) -> Result<Self, NatsError> {
         let name = nats.name();
         let failed = |error| NatsError::new("nodes cannot be heard", &error);
@@ -98,7 +145,7 @@ impl Membership {
         let (leaves, left) = watch::channel(false);
         #[allow(clippy::disallowed_methods)] // one, ended by `stop`
         tokio::spawn(async move {
-            keeper.run(beats, changes, stopped).await;
+            keeper.run(beats, changes, orders, stopped).await;
             // Who waits may be gone.
             let _ = leaves.send(true);
         });
@@ -162,8 +209,10 @@ impl Keeper {
                 .publish(self.subject(), Bytes::from(text), Some(sequence));
             match written.await {
                 Written::At(_) => return Ok(next),
-                Written::Refused => {}
-                Written::Not(why) | Written::Unknown(why) => return Err(NatsError(why)),
+                // Where it may be there the list shows it. Should it still be on its way, what is written next
+                // has it refused.
+                Written::Refused | Written::Unknown(_) => {}
+                Written::Not(why) => return Err(NatsError(why)),
             }
         }
         Err(NatsError(
@@ -178,6 +227,7 @@ impl Keeper {
             incarnation: self.incarnation,
             number: settings.number,
             weight: settings.weight,
+            leaving: false,
         };
         let form = View {
             secret: settings.secret.clone(),
@@ -241,6 +291,7 @@ impl Keeper {
         mut self,
         mut beats: Subscriber,
         mut changes: Subscriber,
+        mut orders: Orders,
         mut stopped: oneshot::Receiver<()>,
     ) {
         let mut tick = tokio::time::interval(self.settings.heartbeat);
@@ -258,6 +309,7 @@ impl Keeper {
                 }
                 // What is written is only tried: the list itself is read.
                 Some(_) = changes.next() => self.look().await,
+                Some(order) = orders.0.recv() => self.carry_out(order).await,
                 _ = tick.tick() => self.tick().await,
             };
             if let Err(error) = done {
@@ -267,6 +319,14 @@ impl Keeper {
         if let Err(error) = self.leave().await {
             tracing::warn!(%error, "the node stays on the list until others take it off");
         }
+    }
+
+    async fn carry_out(&mut self, order: Order) -> Result<(), NatsError> {
+        let changed = self.change(|view| Ok((order.change)(view))).await;
+        let done = changed.map(|view| self.take(view));
+        // Who wanted it may be gone.
+        let _ = order.done.send(done.clone());
+        done
     }
 
     async fn look(&mut self) -> Result<(), NatsError> {

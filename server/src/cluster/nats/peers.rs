@@ -5,6 +5,7 @@
 //! the sender's guilds again, from the position that they have.
 
 mod link;
+mod questions;
 mod receive;
 
 use std::collections::HashMap;
@@ -21,7 +22,9 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::{Nats, NatsError};
+use crate::cluster::control::Control;
 use crate::cluster::lease::Lease;
+use crate::cluster::moves::NodeMoved;
 use crate::cluster::view::View;
 use crate::cluster::wire::Parcel;
 use crate::fanout::HubId;
@@ -76,6 +79,7 @@ struct Inner {
     /// Guilds of other nodes that hubs of this one have joined, and at which process.
     joined: DashMap<GuildId, (NodeName, u64)>,
     router: std::sync::OnceLock<Router>,
+    control: std::sync::OnceLock<Arc<dyn Control>>,
 }
 
 impl Peers {
@@ -100,12 +104,13 @@ impl Peers {
                 strangers: DashMap::new(),
                 joined: DashMap::new(),
                 router: std::sync::OnceLock::new(),
+                control: std::sync::OnceLock::new(),
             }),
         }
     }
 
-    /// Listens for what other nodes send to guilds that are reached through the router.
-    pub async fn listen(&self, router: Router) -> Result<(), NatsError> {
+    /// Listens for what other nodes send to guilds that are reached through the router, and for their questions.
+    pub async fn listen(&self, router: Router, control: Arc<dyn Control>) -> Result<(), NatsError> {
         let (nats, me) = (&self.inner.nats, self.inner.incarnation);
         let failed = |error| NatsError::new("nothing can be heard of other nodes", &error);
         let client = &nats.inner.client;
@@ -113,12 +118,17 @@ impl Peers {
         let parcels = parcels.map_err(failed)?;
         let requests = client.subscribe(requests(nats.name(), me)).await;
         let requests = requests.map_err(failed)?;
+        let questions = client.subscribe(questions::subject(nats.name(), me)).await;
+        let questions = questions.map_err(failed)?;
         // Set once, before anything is heard.
         let _ = self.inner.router.set(router);
-        #[allow(clippy::disallowed_methods)] // two in all; they end with what they serve
+        let _ = self.inner.control.set(control);
+        #[allow(clippy::disallowed_methods)] // three in all; they end with what they serve
         tokio::spawn(receive::parcels(self.weak(), parcels));
         #[allow(clippy::disallowed_methods)] // see above
         tokio::spawn(receive::requests(self.weak(), requests));
+        #[allow(clippy::disallowed_methods)] // see above
+        tokio::spawn(questions::answer(self.weak(), questions));
         Ok(())
     }
 
@@ -180,6 +190,14 @@ impl Peers {
             let hubs = Vec::new();
             // Never refused.
             let _ = peer.link.post(Parcel::News { hubs, news }, 64, true);
+        }
+    }
+
+    /// Tells every other node that a guild of this one has gone.
+    pub fn tell_moved(&self, moved: &NodeMoved) {
+        for peer in self.inner.peers.load().values() {
+            // Where too much waits nobody misses it.
+            let _ = peer.link.post(Parcel::Moved(moved.clone()), 256, false);
         }
     }
 

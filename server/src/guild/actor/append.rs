@@ -53,7 +53,11 @@ impl GuildActor {
         }
     }
 
-    fn append_ended(&mut self, result: Result<Position, JournalError>, ctx: &mut Context<Self>) {
+    pub(super) fn append_ended(
+        &mut self,
+        result: Result<Position, JournalError>,
+        ctx: &mut Context<Self>,
+    ) {
         if let Some(started) = self.append_started.take() {
             let append_seconds = &self.tools.counters.append_seconds;
             append_seconds.observe(started.elapsed());

@@ -31,6 +31,8 @@ pub(super) struct Loaded {
     /// Bytes of the records after the snapshot, and of the snapshot.
     pub(super) tail_bytes: usize,
     pub(super) snapshot_bytes: usize,
+    /// After this position there are but claims, which nobody is told of.
+    pub(super) quiet_after: Position,
 }
 
 /// Reads a guild and claims it.
@@ -43,23 +45,9 @@ pub(super) async fn load(
     evicted: &Evicted,
 ) -> Result<Loaded, JournalError> {
     let journal = &*tools.journal;
-    let snapshot = journal.snapshot(id).await?;
-    let snapshot_bytes = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
-    let limits = &tools.settings.core;
-    let core = snapshot.and_then(|snapshot| {
-        GuildCore::from_snapshot(&snapshot.bytes, limits.clone())
-            .inspect_err(|error| {
-                tracing::warn!(guild = %id, %error, "the snapshot is passed over");
-            })
-            .ok()
-    });
-    let mut loaded = Loaded {
-        core: core.unwrap_or_else(|| GuildCore::with_settings(id, limits.clone())),
-        epoch: None,
-        written: 0,
-        former_claim: 0,
-        tail_bytes: 0,
-        snapshot_bytes,
+    let mut loaded = match tools.preloads.take(id) {
+        Some(loaded) => loaded,
+        None => Loaded::from_snapshot(tools, id).await?,
     };
     let claim = Event::Claimed {
         node: tools.node.to_string(),
@@ -94,7 +82,38 @@ pub(super) async fn load(
 }
 
 impl Loaded {
-    async fn read_tail(&mut self, journal: &dyn Journal, id: GuildId) -> Result<(), JournalError> {
+    /// The newest snapshot, or a guild without a record.
+    pub(super) async fn from_snapshot(
+        tools: &GuildTools,
+        id: GuildId,
+    ) -> Result<Self, JournalError> {
+        let snapshot = tools.journal.snapshot(id).await?;
+        let snapshot_bytes = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
+        let limits = &tools.settings.core;
+        let core = snapshot.and_then(|snapshot| {
+            GuildCore::from_snapshot(&snapshot.bytes, limits.clone())
+                .inspect_err(|error| {
+                    tracing::warn!(guild = %id, %error, "the snapshot is passed over");
+                })
+                .ok()
+        });
+        let core = core.unwrap_or_else(|| GuildCore::with_settings(id, limits.clone()));
+        Ok(Self {
+            quiet_after: core.position(),
+            core,
+            epoch: None,
+            written: 0,
+            former_claim: 0,
+            tail_bytes: 0,
+            snapshot_bytes,
+        })
+    }
+
+    pub(super) async fn read_tail(
+        &mut self,
+        journal: &dyn Journal,
+        id: GuildId,
+    ) -> Result<(), JournalError> {
         loop {
             let entries = journal.read(id, self.core.position(), CHUNK).await?;
             let count = entries.len();
@@ -107,6 +126,8 @@ impl Loaded {
                 let event = decode(&entry)?;
                 if let Event::Claimed { .. } = event {
                     self.former_claim = entry.position;
+                } else {
+                    self.quiet_after = entry.position;
                 }
                 self.core.apply(entry.position, event);
             }

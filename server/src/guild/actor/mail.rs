@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use crate::fanout::HubId;
 use crate::guild::command::{Outcome, Request};
 use crate::guild::core::Attach;
+use crate::guild::departure::Farewell;
 use crate::guild::handoff::baton::Handing;
 use crate::protocol::objects::Presence;
 use crate::protocol::{Position, UserId};
@@ -38,6 +39,8 @@ pub enum GuildMail {
     Evicted,
     /// The last mail: hand over to the successor, which has the guild's mail from now on.
     Release(Box<Handing>),
+    /// Come to rest: the guild may go to another node.
+    Depart(Box<Farewell>),
     /// A session is gone.
     Detach {
         /// Where it was.
@@ -56,4 +59,17 @@ pub enum GuildMail {
         /// The new one.
         presence: Presence,
     },
+}
+
+impl GuildMail {
+    /// Whether a hub of this node sent it.
+    pub(super) fn is_of_local_hub(&self) -> bool {
+        match self {
+            Self::Attach(attach) | Self::Reattach(attach, _) => attach.hub.is_local(),
+            Self::Rejoin { hub, .. } | Self::Detach { hub, .. } => hub.is_local(),
+            // From whichever node: it says whose it is.
+            Self::Presence { .. } => true,
+            _ => false,
+        }
+    }
 }

@@ -63,7 +63,7 @@ impl GuildActor {
             loaded.written
         };
         self.core = loaded.core;
-        self.recent = RecentItems::starting_after(self.core.position());
+        self.recent = RecentItems::starting_after(loaded.quiet_after);
         self.claimed = loaded.epoch.is_some() || !self.core.exists();
         self.epoch = loaded.epoch.or(self.epoch);
         self.tail_bytes = loaded.tail_bytes;

@@ -181,6 +181,7 @@ impl GuildActor {
             | GuildMail::Presence { .. }
             | GuildMail::Restart
             | GuildMail::Release(_)
+            | GuildMail::Depart(_)
             | GuildMail::Evicted => {}
         }
     }

@@ -166,6 +166,7 @@ fn node_on(executors: Executors, hubs: u32, settings: GuildSettings) -> Node1 {
         node: "here".into(),
         counters: Arc::default(),
         settings: Arc::new(settings),
+        preloads: Preloads::default(),
     };
     let bounds = MailBounds {
         count: 64,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::RetentionSettings;
+use super::preload::Preloads;
 use crate::counters::Counters;
 use crate::fanout::mail::HubLinks;
 use crate::guild::core::CoreSettings;
@@ -26,6 +27,8 @@ pub struct GuildTools {
     pub counters: Arc<Counters>,
     /// What a guild may do.
     pub settings: Arc<GuildSettings>,
+    /// Guilds that were read before they come here.
+    pub preloads: Preloads,
 }
 
 /// What a guild may do.

@@ -128,6 +128,11 @@ impl Inner {
             } => self.post(peer, guild, generation, mail).await,
             Parcel::Resync => self.lost_from(peer.incarnation),
             Parcel::Beat => {}
+            Parcel::Moved(moved) => {
+                if let Some(control) = self.control.get() {
+                    control.moved(moved);
+                }
+            }
         }
     }
 

@@ -376,7 +376,10 @@ fn a_second_move_is_refused_while_one_is_under_way() {
             waits.await.iter().filter(|it| it.is_ok()).count() as u64,
             100 - gauge.refused()
         );
-        assert_eq!(gauge.count(), 0);
+        while gauge.count() > 0 {
+            // The last one was answered, and is about to be done with.
+            tokio::task::yield_now().await;
+        }
         assert_eq!(node.count_moves(MoveKind::Shared, MoveOutcome::Refused), 1);
         assert_eq!(node.history().await, ["before"]);
     });

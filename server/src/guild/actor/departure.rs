@@ -1,0 +1,142 @@
+//! Coming to rest, and going to another node or staying.
+
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
+
+use actix::{ActorContext, ActorFuture, AsyncContext, Context};
+use tokio::sync::oneshot;
+
+use super::recall::Recalls;
+use super::rejoin::Parked;
+use super::{GuildActor, GuildMail};
+use crate::clock;
+use crate::guild::departure::{Farewell, Forward, moved_away};
+use crate::guild::stats::Health;
+
+/// A guild that may go.
+pub(super) enum Departing {
+    /// It comes to rest, and then waits for what is decided.
+    Waits {
+        at_rest: Option<oneshot::Sender<Instant>>,
+        fate: oneshot::Receiver<()>,
+        forward: Forward,
+    },
+    /// It has gone.
+    Gone(Forward),
+}
+
+impl GuildActor {
+    /// Comes to rest; mail waits from now on.
+    pub(super) fn depart(&mut self, farewell: Farewell, ctx: &mut Context<Self>) {
+        if self.stats.health() != Health::Serving {
+            // Who asked hears that it cannot.
+            return;
+        }
+        self.departing = Some(Box::new(Departing::Waits {
+            at_rest: Some(farewell.at_rest),
+            fate: farewell.fate,
+            forward: farewell.forward,
+        }));
+        ctx.wait(Departs);
+    }
+
+    /// Deals with mail of a guild that has gone; tells whether it has.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.departing.as_deref(), Some(Departing::Gone(_)))
+    }
+
+    /// Has mail that waited go to where the guild is.
+    pub(super) fn send_after(&self, mail: GuildMail, ctx: &mut Context<Self>) {
+        let Some(Departing::Gone(forward)) = self.departing.as_deref() else {
+            return;
+        };
+        match mail {
+            GuildMail::Ask { reply, .. } => {
+                // Who asked may have given up waiting.
+                let _ = reply.send(Err(moved_away()));
+            }
+            // The last mail.
+            GuildMail::Evicted => ctx.stop(),
+            mail if mail.is_of_local_hub() => forward(mail),
+            // Other nodes see by themselves that the guild is elsewhere, and ask there.
+            _ => {}
+        }
+    }
+
+    fn gone(&mut self) {
+        let Some(departing) = self.departing.take() else {
+            return;
+        };
+        let Departing::Waits { forward, .. } = *departing else {
+            return;
+        };
+        // Nothing is written or broadcast any more, whatever still comes.
+        self.tenure.evicted.set();
+        self.recalls = Recalls::default();
+        let tickets: Vec<u64> = self.tickets.iter().map(|(key, _)| key as u64).collect();
+        for ticket in tickets {
+            self.answer(ticket, Err(moved_away()));
+        }
+        for (since, who) in std::mem::take(&mut self.parked) {
+            // Hubs join again as a whole.
+            if let Parked::Session(attach) = who
+                && attach.hub.is_local()
+            {
+                forward(GuildMail::Reattach(attach, since));
+            }
+        }
+        self.subscriptions.clear();
+        self.departing = Some(Box::new(Departing::Gone(forward)));
+    }
+
+    /// The append in flight is seen through: nobody else polls it while mail waits.
+    fn see_through(&mut self, ctx: &mut Context<Self>, task: &mut TaskContext<'_>) {
+        while let Some(append) = &mut self.in_flight {
+            let Poll::Ready(result) = append.as_mut().poll(task) else {
+                return;
+            };
+            self.in_flight = None;
+            self.append_ended(result, ctx);
+        }
+    }
+}
+
+/// Waits until the guild is at rest, and then until it is decided whether it goes.
+struct Departs;
+
+impl ActorFuture<GuildActor> for Departs {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut GuildActor,
+        ctx: &mut Context<GuildActor>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        actor.see_through(ctx, task);
+        let rests = actor.core.is_settled() && actor.in_flight.is_none();
+        let fails = actor.stats.health() != Health::Serving || actor.former.is_some();
+        let Some(Departing::Waits { at_rest, fate, .. }) = actor.departing.as_deref_mut() else {
+            return Poll::Ready(());
+        };
+        if fails {
+            actor.departing = None;
+            return Poll::Ready(());
+        }
+        if !rests {
+            return Poll::Pending;
+        }
+        if let Some(at_rest) = at_rest.take() {
+            // Where nobody waits for it any more, its fate says so.
+            let _ = at_rest.send(clock::now());
+        }
+        // Only now: where it was decided before, what is under way is finished all the same.
+        match Pin::new(fate).poll(task) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) => actor.gone(),
+            Poll::Ready(Err(_)) => actor.departing = None,
+        }
+        Poll::Ready(())
+    }
+}
