@@ -34,6 +34,8 @@ pub const LATE: u64 = 5_000;
 pub struct Order {
     /// The REST API; its path is the prefix of all routes.
     pub api: Endpoint,
+    /// Those of the other nodes of its cluster.
+    pub more: Vec<Endpoint>,
     /// What to post when.
     pub schedule: Schedule,
     /// Channel of each room.
@@ -50,6 +52,15 @@ pub struct Order {
     pub in_flight: u32,
     /// The measured part of the run.
     pub window: Arc<Window>,
+}
+
+impl Order {
+    /// The node that is posted to at this turn.
+    fn node(&self, turn: usize) -> &Endpoint {
+        let at = turn % (self.more.len() + 1);
+        at.checked_sub(1)
+            .map_or(&self.api, |other| &self.more[other])
+    }
 }
 
 /// What the publisher shows while it runs.

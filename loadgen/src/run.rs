@@ -151,7 +151,8 @@ impl Run<'_> {
         // It ends with the last that holds it, and the sessions need it to the end.
         let proxy = victim.proxy.clone();
         let sources = Sources::of(&args.source_address, gateway.address)?;
-        let charge = self.charge(&stage, &schedule, (url, &gateway), &sources)?;
+        let mut charge = self.charge(&stage, &schedule, (url, &gateway), &sources)?;
+        charge.more = self.gateways_of_others().await?;
         let recorder = self.recorder(&stage, &charge.planned)?;
         let mut memory = ServerMemory {
             before: server_memory(self.target.pid()).context("reading the server's memory")?,
@@ -243,6 +244,7 @@ impl Run<'_> {
     ) -> Result<publish::Handle> {
         Ok(publish::Handle::start(Order {
             api: Endpoint::parse(&self.target.api, "http")?,
+            more: self.apis_of_others()?,
             schedule,
             channels: stage.channels.clone(),
             tokens: stage.tokens.clone(),
@@ -280,6 +282,20 @@ impl Run<'_> {
                  use more sessions or more guilds"
             );
         }
+    }
+
+    fn apis_of_others(&self) -> Result<Vec<Endpoint>> {
+        let apis = self.args.also.iter();
+        let apis = apis.map(|api| Endpoint::parse(api, "http"));
+        Ok(apis.collect::<Result<_, _>>()?)
+    }
+
+    async fn gateways_of_others(&self) -> Result<Vec<Endpoint>> {
+        let mut gateways = Vec::new();
+        for api in &self.args.also {
+            gateways.push(Endpoint::parse(&gateway_url(api).await?, "ws")?);
+        }
+        Ok(gateways)
     }
 
     /// Whom faults are done to, and where the sessions connect to.
@@ -320,6 +336,7 @@ impl Run<'_> {
             tokens: stage.tokens.clone(),
             gateway_url,
             gateway: gateway.clone(),
+            more: Vec::new(),
             sources: sources.clone(),
             planned: schedule.per_room().to_vec(),
             threads,

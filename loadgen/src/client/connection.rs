@@ -72,6 +72,7 @@ pub(super) async fn keep(worker: Rc<Worker>, index: usize) {
                 Policy::Resume
             }
         };
+        worker.slots[index].failed.set(failures);
         if policy == Policy::Fatal || failures >= MAX_FAILURES {
             worker.give_up(index);
             return;

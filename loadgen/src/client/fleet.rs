@@ -41,6 +41,8 @@ pub struct Charge {
     pub gateway_url: String,
     /// The same, resolved.
     pub gateway: Endpoint,
+    /// Gateways of the other nodes of its cluster.
+    pub more: Vec<Endpoint>,
     /// From where sessions connect.
     pub sources: Sources,
     /// Publishes of each room in the whole run.
@@ -75,6 +77,8 @@ pub struct Fleet {
     pub gateway_url: String,
     /// The same, resolved.
     pub gateway: Endpoint,
+    /// Gateways of the other nodes of its cluster.
+    pub more: Vec<Endpoint>,
     /// From where sessions connect.
     pub sources: Sources,
     /// Token of each user.
@@ -117,6 +121,7 @@ impl Fleet {
             guild_ids: charge.guild_ids,
             gateway_url: charge.gateway_url,
             gateway: charge.gateway,
+            more: charge.more,
             sources: charge.sources,
             tokens: charge.tokens,
             codec: MarkerCodec::new(charge.run),
@@ -128,6 +133,14 @@ impl Fleet {
             connecting: charge.connecting,
             seed: charge.seed,
         }
+    }
+
+    /// The gateway of a session whose last so many connections failed: its own, or the next one's.
+    pub fn gateway_of(&self, session: u32, failed: u32) -> &Endpoint {
+        let all = self.more.len() + 1;
+        let at = (session as usize + failed as usize) % all;
+        at.checked_sub(1)
+            .map_or(&self.gateway, |other| &self.more[other])
     }
 }
 

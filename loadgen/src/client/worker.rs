@@ -96,6 +96,8 @@ pub(super) struct Slot {
     pub(super) stage: Cell<Stage>,
     /// What a storm wants of the slot's next connection.
     pub(super) after_storm: Cell<Option<AfterStorm>>,
+    /// Connections in a row that were of no use.
+    pub(super) failed: Cell<u32>,
 }
 
 /// How a slot goes on after a storm.
@@ -139,6 +141,7 @@ impl Worker {
             generation: Cell::new(0),
             stage: Cell::new(Stage::New),
             after_storm: Cell::new(None),
+            failed: Cell::new(0),
         };
         let slots: Vec<Slot> = sessions.iter().enumerate().map(slot).collect();
         let log = fleet
@@ -296,12 +299,18 @@ impl Worker {
 
     /// Where slot `index` has to connect to.
     pub(super) fn endpoint_of(&self, index: usize) -> Target<'_> {
-        let session = self.slots[index].session.borrow();
+        let slot = &self.slots[index];
+        let failed = slot.failed.get();
+        let session = slot.session.borrow();
+        // Where a session should resume may be gone: every second attempt is at another node, if there are any.
+        let tries_others = failed % 2 == 1 && !self.fleet.more.is_empty();
         let resume = session
             .resume_point()
-            .filter(|point| *point.url != *self.fleet.gateway_url)
+            .filter(|point| *point.url != *self.fleet.gateway_url || !self.fleet.more.is_empty())
+            .filter(|_| !tries_others)
             .and_then(|point| Endpoint::parse(&point.url, "ws").ok());
-        resume.map_or(Target::Gateway(&self.fleet.gateway), Target::Resume)
+        let gateway = self.fleet.gateway_of(slot.number, failed);
+        resume.map_or(Target::Gateway(gateway), Target::Resume)
     }
 
     /// From which address slot `index` connects.

@@ -62,16 +62,16 @@ pub(super) struct Attempt {
     pub(super) opened: bool,
 }
 
-/// Posts once. `connection` is opened if there is none, and dropped if it cannot be used again.
+/// Posts once, to the node whose `turn` it is. `connection` is opened if there is none, and dropped if it cannot be used again.
 pub(super) async fn post_once(
-    order: &Order,
+    (order, turn): (&Order, usize),
     connection: &mut Option<Connection>,
     request: &[u8],
 ) -> Attempt {
     let opened = connection.is_none();
     let mut current = match connection.take() {
         Some(connection) => connection,
-        None => match timeout(ANSWER, Connection::open(&order.api)).await {
+        None => match timeout(ANSWER, Connection::open(order.node(turn))).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Attempt::failed(Answer::Unreachable, &error, true),
             Err(_elapsed) => {

@@ -32,6 +32,8 @@ struct Shared {
     waiting: RefCell<VecDeque<Planned>>,
     arrived: Notify,
     idle: Cell<u32>,
+    /// Connections so far: they take turns at the nodes.
+    turns: Cell<usize>,
     closed: Cell<bool>,
 }
 
@@ -44,6 +46,7 @@ pub(super) async fn run(order: Order, gauges: Arc<Gauges>) -> io::Result<Ledger>
         waiting: RefCell::default(),
         arrived: Notify::new(),
         idle: Cell::new(0),
+        turns: Cell::new(0),
         closed: Cell::new(false),
     });
     let mut senders = JoinSet::new();
@@ -150,6 +153,8 @@ impl Shared {
 /// One connection: posts one message after the other.
 async fn send(shared: Rc<Shared>) {
     let mut connection: Option<Connection> = None;
+    let mut turn = shared.turns.get();
+    shared.turns.set(turn + 1);
     let mut request = Vec::new();
     while let Some(planned) = shared.next().await {
         let now = clock::now();
@@ -164,7 +169,7 @@ async fn send(shared: Rc<Shared>) {
         }
         request.clear();
         compose(&shared.order, planned, waited, &mut request);
-        let outcome = deliver(&shared, planned, &mut connection, &request).await;
+        let outcome = deliver(&shared, planned, (&mut connection, &mut turn), &request).await;
         shared.settle(planned, outcome);
     }
 }
@@ -172,12 +177,18 @@ async fn send(shared: Rc<Shared>) {
 async fn deliver(
     shared: &Shared,
     planned: Planned,
-    connection: &mut Option<Connection>,
+    (connection, turn): (&mut Option<Connection>, &mut usize),
     request: &[u8],
 ) -> Outcome {
     let mut course = Course::new(planned.intended);
     loop {
-        let attempt = post_once(&shared.order, connection, request).await;
+        let attempt = post_once((&shared.order, *turn), connection, request).await;
+        let gone = matches!(attempt.answer, Answer::Broken | Answer::Unreachable);
+        if !shared.order.more.is_empty() && (gone || attempt.answer == Answer::Failed) {
+            // Another node may have an answer.
+            *turn += 1;
+            *connection = None;
+        }
         let now = clock::now();
         let next = course.answer(attempt.answer, now);
         shared.count(attempt, next);

@@ -25,6 +25,10 @@ pub struct RunArgs {
     /// REST API with its prefix, such as <http://127.0.0.1:8080/api/v10>; without it a server is started for the run
     #[arg(long, value_name = "URL", requires = "admin", requires = "admin_token")]
     pub api: Option<String>,
+    /// REST API of another node of the same cluster; may be given several times. Sessions and posts are spread over all
+    /// nodes, and go to the next one where theirs is gone
+    #[arg(long, value_name = "URL", requires = "api")]
+    pub also: Vec<String>,
     /// Admin API, such as <http://127.0.0.1:9090>
     #[arg(long, value_name = "URL", requires = "api")]
     pub admin: Option<String>,
