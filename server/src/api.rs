@@ -20,6 +20,7 @@ mod rate;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod trace;
 use std::sync::Arc;
 
 use actix_web::web;

@@ -11,7 +11,8 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 use super::answer::{Handled, method_not_allowed, respond};
 use super::call::{Call, identify};
 use super::context::Context;
-use super::{cors, rate};
+use super::trace::RequestId;
+use super::{cors, rate, trace};
 use crate::auth::rate_limit::Subject;
 use crate::clock;
 use crate::protocol::ApiError;
@@ -182,6 +183,9 @@ where
 /// A request as it arrived.
 struct Begun {
     at: Duration,
+    id: RequestId,
+    /// The request itself, where it is to be logged.
+    logged: Option<HttpRequest>,
     /// The origin of the page that asks, where it is another one and may.
     origin: Option<HeaderValue>,
 }
@@ -195,6 +199,8 @@ impl Begun {
         };
         Self {
             at: clock::uptime(),
+            id: RequestId::next(),
+            logged: trace::is_on().then(|| request.clone()),
             origin: origin.filter(listed).cloned(),
         }
     }
@@ -207,7 +213,17 @@ fn finish(context: &Context, begun: Begun, mut response: HttpResponse) -> HttpRe
     counters
         .rest_seconds
         .observe(clock::uptime().saturating_sub(begun.at));
+    if let Some(request) = &begun.logged {
+        let took = clock::uptime().saturating_sub(begun.at);
+        trace::line(
+            context,
+            request,
+            begun.id,
+            (response.status().as_u16(), took),
+        );
+    }
     let headers = response.headers_mut();
+    headers.insert(trace::REQUEST_ID, begun.id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(origin) = begun.origin {
         cors::allow(headers, origin);

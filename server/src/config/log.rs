@@ -6,6 +6,8 @@ use super::value::Value;
 
 /// `log.format`.
 pub const DEFAULT_FORMAT: LogFormat = LogFormat::Text;
+/// `log.deliveries_every`.
+pub const DEFAULT_DELIVERIES_EVERY: u64 = 0;
 /// `log.filter`.
 pub const DEFAULT_FILTER: &str = "info";
 
@@ -46,5 +48,8 @@ section! {
         format: LogFormat = DEFAULT_FORMAT, None;
         /// Which lines are written, such as `info` or `info,guildhall_server=debug`.
         filter: String = DEFAULT_FILTER.to_owned(), None, log_filter;
+        /// Of so many deliveries of a worker the log tells of one, with its guild and how many sessions had
+        /// it: the larger a fan-out, the likelier it is told of. 0 for none.
+        deliveries_every: u64 = DEFAULT_DELIVERIES_EVERY, Count;
     }
 }

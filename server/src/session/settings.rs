@@ -28,6 +28,8 @@ pub struct GatewaySettings {
     pub max_connections: usize,
     /// How long a socket may take nothing of what is written to it.
     pub write_timeout: Duration,
+    /// Of how many deliveries the log tells of one; 0 for none.
+    pub log_deliveries_every: u64,
     /// Pages of which other origins may connect.
     pub origins: Origins,
 }

@@ -12,6 +12,7 @@ use actix_http::body::BodySize;
 use actix_http::h1::{Codec, Message};
 use actix_http::header::{HOST, HeaderValue, ORIGIN};
 use actix_http::{Request, Response, StatusCode, ws};
+use actix_rt::net::TcpStream;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -141,10 +142,17 @@ fn hand_over(
         let _ = socket.set_nodelay(true);
         let _ = socket2::SockRef::from(socket).set_tcp_user_timeout(Some(timeout));
     });
+    let address = stream.with_socket(TcpStream::peer_addr).ok();
     let socket = Rc::new(stream);
     let key = {
         let mut worker = worker.borrow_mut();
         let key = worker.accept(Rc::clone(&socket), wanted.encoding, answer);
+        tracing::debug!(
+            hub = worker.hub().0,
+            connection = key,
+            address = address.map(tracing::field::display),
+            "connection taken"
+        );
         if wanted.bad_version {
             worker.close(key, crate::protocol::CloseCode::InvalidApiVersion);
         } else if !early.is_empty() {

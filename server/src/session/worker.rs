@@ -44,6 +44,7 @@ use crate::clock;
 use crate::counters::{Close, EphemeralKind, HubCounters, Label};
 use crate::fanout::lane::{Encoding, Flushed, Lane, WRITE_SIZE};
 use crate::fanout::outbox::Reader;
+use crate::fanout::sample::Sample;
 use crate::fanout::{Frame, HubId, Room};
 use crate::protocol::{CloseCode, GuildId, UserId};
 
@@ -74,6 +75,8 @@ pub struct Worker {
     /// Guilds that are to take this hub back, and when they were asked.
     rejoining: HashMap<GuildId, u64>,
     after: Aftermath,
+    /// Which of them the log tells of.
+    sample: Sample,
     /// Writes that wait for company.
     held: Held,
     /// Where it is noted who was handed what.
@@ -93,6 +96,7 @@ impl Worker {
     /// A worker that is known as this hub.
     pub fn new(hub: HubId, shared: SessionShared) -> WorkerCell {
         let pace_max = shared.settings.pace_max;
+        let log_every = shared.settings.log_deliveries_every;
         let trail = Trail::new(
             shared.trails.clone(),
             hub,
@@ -114,6 +118,7 @@ impl Worker {
                 waiting: Vec::new(),
                 rejoining: HashMap::new(),
                 after: Aftermath::default(),
+                sample: Sample::new(log_every),
                 held: Held::new(pace_max),
                 trail,
                 scratch: Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4),
@@ -134,6 +139,11 @@ impl Worker {
     fn generation(&mut self) -> u32 {
         self.next_generation = self.next_generation.wrapping_add(1);
         self.next_generation
+    }
+
+    /// What the worker is known as.
+    pub const fn hub(&self) -> HubId {
+        self.hub
     }
 
     /// What the worker shares with others.
@@ -199,6 +209,13 @@ impl Worker {
             return;
         };
         self.shared.links.disconnected();
+        let generation = connection.generation;
+        tracing::debug!(
+            hub = self.hub.0,
+            connection = key,
+            generation,
+            "connection gone"
+        );
         if connection.lane.is_compressed() {
             self.shared.counters.compressed_connections.dec();
         }

@@ -111,6 +111,7 @@ impl Worker {
         let is_old = |item: &Item| item.position().is_some_and(|position| position <= seen);
         let old = items.iter().take_while(|item| is_old(item)).count();
         let items = &items[old..];
+        let before = self.after.delivered;
         let mut sink = Sink {
             guild,
             sessions: &mut self.sessions,
@@ -119,6 +120,11 @@ impl Worker {
             trail: &mut self.trail,
         };
         room.apply(items, &mut sink);
+        let deliveries = self.after.delivered - before;
+        if self.sample.takes(deliveries) {
+            let (hub, events) = (self.hub.0, items.len());
+            tracing::info!(%guild, hub, events, deliveries, "a fan-out");
+        }
     }
 
     fn attached(
