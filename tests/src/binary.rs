@@ -56,3 +56,17 @@ fn find(variable: &str, name: &str) -> Result<PathBuf, String> {
         .map(|(_, path)| path)
         .ok_or_else(|| target.display().to_string())
 }
+
+/// The load generator: what `LOADGEN_BIN` names, or the one beside the server.
+///
+/// Panics, saying what to do, where there is none.
+pub fn loadgen() -> PathBuf {
+    let beside = || path().with_file_name("loadgen");
+    let path = std::env::var_os("LOADGEN_BIN").map_or_else(beside, PathBuf::from);
+    assert!(
+        path.is_file(),
+        "no {}: build it with `cargo build --workspace`",
+        path.display()
+    );
+    path
+}

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod binary;
 pub mod bystander;
 pub mod cluster;
+pub mod cluster_run;
 pub mod crash;
 pub mod deadline;
 pub mod flood;

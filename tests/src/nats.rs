@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::deadline::eventually;
@@ -19,19 +20,56 @@ const SECRET: &str = "a secret that the nodes of a test share";
 #[derive(Debug)]
 pub struct NatsServer {
     port: u16,
+    monitor: u16,
     dir: TempDir,
+    /// What it is told beside its ports and its directory.
+    more: Vec<String>,
     child: Child,
 }
 
 impl NatsServer {
     /// Starts one on a free port.
     pub async fn start() -> Self {
-        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
-        let port = free.expect("a free port").port();
+        Self::start_with(Vec::new()).await
+    }
+
+    /// Starts so many that keep everything together, and waits until they do.
+    pub async fn cluster(count: u16) -> Vec<Self> {
+        let routes: Vec<u16> = (0..count).map(|_| free_port()).collect();
+        let url = |port: &u16| format!("nats://127.0.0.1:{port}");
+        let all: Vec<String> = routes.iter().map(url).collect();
+        let mut servers = Vec::new();
+        for (number, route) in routes.iter().enumerate() {
+            let more = [
+                "--name",
+                &format!("nats-{number}"),
+                "--cluster_name",
+                "test",
+            ];
+            let more = more.into_iter().map(str::to_owned);
+            let cluster = ["--cluster".to_owned(), url(route)];
+            let others = ["--routes".to_owned(), all.join(",")];
+            let more = more.chain(cluster).chain(others).collect();
+            servers.push(Self::start_with(more).await);
+        }
+        for server in &servers {
+            server.is_healthy().await;
+        }
+        servers
+    }
+
+    async fn start_with(more: Vec<String>) -> Self {
         let dir = tempfile::tempdir().expect("a directory for NATS");
-        let child = spawn(port, &dir);
+        let (port, monitor) = (free_port(), free_port());
+        let child = spawn((port, monitor), &dir, &more);
         listens(port).await;
-        Self { port, dir, child }
+        Self {
+            port,
+            monitor,
+            dir,
+            more,
+            child,
+        }
     }
 
     /// As `kill -9` does.
@@ -42,16 +80,49 @@ impl NatsServer {
 
     /// Starts it anew with the same data.
     pub async fn restart(&mut self) {
-        self.child = spawn(self.port, &self.dir);
+        self.child = spawn((self.port, self.monitor), &self.dir, &self.more);
         listens(self.port).await;
+    }
+
+    /// Where clients connect.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Waits until it serves JetStream.
+    pub async fn is_healthy(&self) {
+        eventually("JetStream", || async {
+            let health = self.monitor("healthz").await?;
+            (health["status"] == "ok").then_some(())
+        })
+        .await;
+    }
+
+    /// Bytes that came in and went out so far.
+    pub async fn bytes(&self) -> (u64, u64) {
+        let varz = eventually("figures of NATS", || self.monitor("varz")).await;
+        let figure = |name: &str| varz[name].as_u64().unwrap_or_default();
+        (figure("in_bytes"), figure("out_bytes"))
+    }
+
+    async fn monitor(&self, path: &str) -> Option<Value> {
+        let client = reqwest::Client::builder().no_proxy().build().ok()?;
+        let url = format!("http://127.0.0.1:{}/{path}", self.monitor);
+        let text = client.get(url).send().await.ok()?.bytes().await.ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// A node that keeps everything here.
     pub fn node(&self) -> Setup {
-        Setup::new()
-            .set(format!("cluster.nats=nats://127.0.0.1:{}", self.port))
-            .set(format!("auth.secret={SECRET}"))
+        node_at(&format!("nats://127.0.0.1:{}", self.port))
     }
+}
+
+/// A node that keeps everything on these servers, separated by commas.
+pub fn node_at(servers: &str) -> Setup {
+    Setup::new()
+        .set(format!("cluster.nats={servers}"))
+        .set(format!("auth.secret={SECRET}"))
 }
 
 impl Drop for NatsServer {
@@ -62,15 +133,23 @@ impl Drop for NatsServer {
     }
 }
 
-fn spawn(port: u16, dir: &TempDir) -> Child {
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
+    free.expect("a free port").port()
+}
+
+fn spawn((port, monitor): (u16, u16), dir: &TempDir, more: &[String]) -> Child {
     let program = if Path::new(DEBIAN).exists() {
         DEBIAN
     } else {
         "nats-server"
     };
     Command::new(program)
-        .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
+        .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string()])
+        .args(["-m", &monitor.to_string(), "-sd"])
         .arg(dir.path())
+        .args(more)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
