@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Instant;
 
-use guildhall_server::protocol::compression::{SYNC_MARKER, ZlibStream};
+use guildhall_server::protocol::compression::zlib::{SYNC_MARKER, ZlibStream};
 
 /// The system's allocator, counting what each thread holds of it.
 struct Counting;

@@ -8,8 +8,8 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_websockets::{ClientBuilder, CloseCode, Message, WebSocketStream};
 
+use crate::compressed::Compressed;
 use crate::deadline::{DEADLINE, within};
-use crate::inflate::Inflate;
 use crate::payload::Payload;
 use crate::server::Server;
 use crate::wire::Wire;
@@ -33,7 +33,7 @@ pub enum Received {
 /// Every dispatch is checked to have the sequence number after the last one.
 pub struct Gateway {
     socket: WebSocketStream<Wire>,
-    inflate: Option<Inflate>,
+    compressed: Option<Compressed>,
     seq: u64,
     passed: VecDeque<String>,
     local: SocketAddr,
@@ -82,7 +82,7 @@ impl Gateway {
         let (socket, _) = ClientBuilder::from_uri(uri).connect_on(stream).await?;
         Ok(Self {
             socket,
-            inflate: path.contains("zlib-stream").then(Inflate::default),
+            compressed: Compressed::asked_by(path),
             seq: 0,
             passed: VecDeque::new(),
             local,
@@ -111,9 +111,9 @@ impl Gateway {
             if message.is_ping() || message.is_pong() {
                 continue;
             }
-            let payload = if let Some(inflate) = &mut self.inflate {
-                assert!(message.is_binary(), "a text message in a zlib stream");
-                Payload::read(&inflate.message(message.as_payload()))
+            let payload = if let Some(stream) = &mut self.compressed {
+                assert!(message.is_binary(), "a text message in a stream");
+                Payload::read(&stream.message(message.as_payload()))
             } else {
                 assert!(message.is_text(), "a binary message without compression");
                 Payload::read(message.as_payload())

@@ -10,6 +10,7 @@ pub mod binary;
 pub mod bystander;
 pub mod cluster;
 pub mod cluster_run;
+pub mod compressed;
 pub mod crash;
 pub mod deadline;
 pub mod flood;

@@ -121,22 +121,44 @@ async fn must_have_04_every_frame_carries_op_d_s_and_t() {
 }
 
 #[tokio::test]
-async fn must_have_05_zlib_stream_is_served_as_binary_messages_of_one_stream() {
+async fn must_have_05_compressed_streams_are_served_as_binary_messages_of_one_stream() {
     let world = World::new(0).await;
-    let path = "/gateway?v=10&encoding=json&compress=zlib-stream";
-    let mut gateway = Gateway::connect_with(&world.server, path).await;
-    gateway.identify(&world.owner.token, ALL_INTENTS).await;
-    let mut session = Session::begin(gateway, &world.owner.token).await;
-    world.owner.rest.say(&world.channel, "squeezed").await;
-    session.until_message("squeezed").await;
-    session.heartbeat().await;
+    for compress in ["zlib-stream", "zstd-stream"] {
+        let path = format!("/gateway?v=10&encoding=json&compress={compress}");
+        let mut gateway = Gateway::connect_with(&world.server, &path).await;
+        gateway.identify(&world.owner.token, ALL_INTENTS).await;
+        let mut session = Session::begin(gateway, &world.owner.token).await;
+        world.owner.rest.say(&world.channel, "squeezed").await;
+        session.until_message("squeezed").await;
+        session.heartbeat().await;
+        let large = "0123456789abcdef".repeat(120);
+        world.owner.rest.say(&world.channel, &large).await;
+        session.until_message(&large).await;
+    }
+}
+
+#[tokio::test]
+async fn without_compression_who_asks_for_it_gets_plain_text() {
+    let setup = Setup::new().set("gateway.compression=false");
+    let world = World::with(setup, 0).await;
+    let mut raw = RawSocket::connect(&world.server).await;
+    raw.upgrade("/gateway?v=10&encoding=json&compress=zstd-stream")
+        .await;
+    let hello = raw.read_frame().await;
+    assert_eq!(hello.first, FIN | opcode::TEXT);
+    let hello: Value = serde_json::from_slice(&hello.payload).unwrap();
+    assert_eq!(hello["op"], 10);
 }
 
 #[tokio::test]
 async fn must_have_06_compress_in_identify_changes_nothing() {
     let world = World::new(0).await;
     let token = &world.owner.token;
-    for query in ["v=10", "v=10&encoding=json&compress=zlib-stream"] {
+    for query in [
+        "v=10",
+        "v=10&encoding=json&compress=zlib-stream",
+        "v=10&encoding=json&compress=zstd-stream",
+    ] {
         let path = format!("/gateway?{query}");
         let mut gateway = Gateway::connect_with(&world.server, &path).await;
         let data = json!({"token": token, "intents": ALL_INTENTS, "compress": true});

@@ -83,6 +83,7 @@ pub(super) fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySe
         pace_max: Duration::from_millis(gateway.pace_max_ms),
         trail_max_bytes: gateway.trail_max_bytes,
         max_connections: gateway.max_sessions.div_ceil(config.node.workers),
+        compression: gateway.compression,
         write_timeout: Duration::from_secs(gateway.write_timeout_s),
         log_deliveries_every: config.log.deliveries_every,
         origins: Origins::new(&config.listen.allowed_origins),

@@ -27,6 +27,8 @@ pub const DEFAULT_RECONNECT_GRACE_MS: u64 = 1_000;
 pub const DEFAULT_PACE_MAX_MS: u64 = 50;
 /// `gateway.write_timeout_s`.
 pub const DEFAULT_WRITE_TIMEOUT_S: u64 = 20;
+/// `gateway.compression`.
+pub const DEFAULT_COMPRESSION: bool = true;
 /// `gateway.trail_max_bytes`.
 pub const DEFAULT_TRAIL_MAX_BYTES: u64 = 8 << 20;
 
@@ -60,6 +62,9 @@ section! {
         /// Bytes of what a worker's sessions were handed after which it is noted in another file, with an
         /// image of each session. Two files are kept, for Resumes after a crash.
         trail_max_bytes: u64 = DEFAULT_TRAIL_MAX_BYTES, Bytes, within(16_384..=1 << 29);
+        /// Whether connections that ask for `zlib-stream` or `zstd-stream` get it; without, they are sent
+        /// plain text. A compressed connection takes 56 KiB more with zlib and 96 KiB with zstd.
+        compression: bool = DEFAULT_COMPRESSION, None;
         /// How long a socket may take nothing of what waits for it; then it is dropped, its session stays resumable.
         write_timeout_s: u64 = DEFAULT_WRITE_TIMEOUT_S, Seconds, within(1..=3_600);
         /// How long a stopping node waits after asking its clients to reconnect.

@@ -13,7 +13,7 @@ use super::envelope;
 use super::frame::Body;
 use super::outbox::Outbox;
 use crate::protocol::CloseCode;
-use crate::protocol::compression::ZlibStream;
+use crate::protocol::compression::CompressedStream;
 
 /// Most bytes put together for one write; a single larger frame still goes out whole.
 pub const WRITE_SIZE: usize = 64 * 1024;
@@ -33,8 +33,8 @@ pub enum Encoding {
     /// JSON in text messages.
     #[default]
     Json,
-    /// JSON in one deflate stream, a binary message per payload.
-    ZlibJson(Box<ZlibStream>),
+    /// JSON in one compressed stream, a binary message per payload.
+    CompressedJson(Box<CompressedStream>),
 }
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Lane {
 
     /// Whether payloads are compressed.
     pub const fn is_compressed(&self) -> bool {
-        matches!(self.encoding, Encoding::ZlibJson(_))
+        matches!(self.encoding, Encoding::CompressedJson(_))
     }
 
     /// Queues bytes that are no frame: the answer to the handshake, before anything else.
@@ -242,7 +242,7 @@ impl Lane {
                 out.extend_from_slice(payload);
                 out.extend_from_slice(suffix);
             }
-            Encoding::ZlibJson(stream) => {
+            Encoding::CompressedJson(stream) => {
                 let mut compressed = Vec::new();
                 stream.compress(&[payload, suffix], &mut compressed);
                 write_header(out, BINARY, compressed.len());

@@ -26,6 +26,8 @@ pub struct GatewaySettings {
     pub trail_max_bytes: u64,
     /// Sessions and unidentified connections of one worker.
     pub max_connections: usize,
+    /// Whether connections that ask for compression get it.
+    pub compression: bool,
     /// How long a socket may take nothing of what is written to it.
     pub write_timeout: Duration,
     /// Of how many deliveries the log tells of one; 0 for none.

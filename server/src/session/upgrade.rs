@@ -22,7 +22,7 @@ use super::{shared::SessionShared, socket};
 use crate::auth::rate_limit::{Admission, Place};
 use crate::fanout::lane::Encoding;
 use crate::protocol::ApiError;
-use crate::protocol::compression::ZlibStream;
+use crate::protocol::compression::CompressedStream;
 
 /// Gateway versions that are served.
 const VERSIONS: [&str; 2] = ["9", "10"];
@@ -88,6 +88,7 @@ fn negotiate(request: &Request, worker: &WorkerCell) -> Result<Wanted, ApiError>
         message: error.to_string().into(),
         ..ApiError::BAD_UPGRADE
     })?;
+    let compress = worker.borrow().shared().settings.compression;
     let mut wanted = Wanted {
         encoding: Encoding::Json,
         bad_version: false,
@@ -96,8 +97,12 @@ fn negotiate(request: &Request, worker: &WorkerCell) -> Result<Wanted, ApiError>
         match name {
             "encoding" if value != "json" => return Err(ApiError::BAD_ENCODING),
             "v" => wanted.bad_version = !VERSIONS.contains(&value),
-            "compress" if value == "zlib-stream" => {
-                wanted.encoding = Encoding::ZlibJson(Box::new(ZlibStream::new()));
+            // Whoever asks for what there is not gets plain text, which nearly all of them take.
+            "compress" if compress => {
+                let stream = CompressedStream::named(value);
+                wanted.encoding = stream.map_or(Encoding::Json, |stream| {
+                    Encoding::CompressedJson(Box::new(stream))
+                });
             }
             _ => {}
         }

@@ -165,7 +165,7 @@ impl Worker {
     ) -> usize {
         let now_ms = self.now_ms();
         let generation = self.generation();
-        if matches!(encoding, Encoding::ZlibJson(_)) {
+        if matches!(encoding, Encoding::CompressedJson(_)) {
             self.shared.counters.compressed_connections.inc();
         }
         let mut lane = Lane::new(encoding);

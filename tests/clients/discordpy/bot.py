@@ -11,6 +11,10 @@ import os
 import sys
 
 import aiohttp
+
+if os.environ.get("COMPRESSION") == "zlib":
+    # As where the package is not installed.
+    sys.modules["zstandard"] = None
 import discord
 import yarl
 
@@ -18,6 +22,7 @@ from others import Outage, Rest
 from steps import Inbox, Steps, check, equal
 
 OVERALL_LIMIT_S = 90.0
+COMPRESSION = "zlib-stream" if os.environ.get("COMPRESSION") == "zlib" else "zstd-stream"
 WAVE = "👋"
 
 dev = json.loads(os.environ["GUILDHALL_DEV"])
@@ -113,6 +118,13 @@ class Script:
 
     async def becomes_ready(self):
         await self.bot.wait_until_ready()
+
+    async def gateway_compresses(self, http):
+        equal(discord.utils._ActiveDecompressionContext.COMPRESSION_TYPE, COMPRESSION, "what the library asks for")
+        headers = {"Authorization": f"Bearer {dev['admin_token']}"}
+        async with http.get(dev["admin"] + "/metrics", headers=headers) as response:
+            lines = (await response.text()).splitlines()
+        check("guildhall_compressed_connections 1" in lines, "the connection is not compressed")
 
     async def guild_and_channels_are_visible(self):
         guild = self.bot.get_guild(GUILD)
@@ -273,6 +285,7 @@ async def main(steps):
         connection.add_done_callback(bot.connection_ended)
         try:
             await steps.run("the bot becomes ready", script.becomes_ready())
+            await steps.run(f"the gateway speaks {COMPRESSION}", script.gateway_compresses(http))
             await steps.run("guild and channels are visible", script.guild_and_channels_are_visible())
             await steps.run("members come by op 8 and by REST pages", script.members_by_op_8())
             await steps.run("a message of its own is sent and received", script.own_message())

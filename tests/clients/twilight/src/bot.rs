@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Dev {
     api: String,
     gateway: String,
+    admin: String,
+    admin_token: String,
     guild_id: Id<GuildMarker>,
     channel_id: Id<ChannelMarker>,
     bot_token: String,
@@ -83,6 +85,20 @@ impl Bot {
     /// Its text channel.
     pub(crate) fn channel(&self) -> Id<ChannelMarker> {
         self.dev.channel_id
+    }
+
+    /// The shard's connection is a compressed one: the server says so.
+    pub(crate) async fn is_compressed(&self) -> anyhow::Result<()> {
+        let request = reqwest::Client::new()
+            .get(format!("{}/metrics", self.dev.admin))
+            .bearer_auth(&self.dev.admin_token);
+        let metrics = request.send().await?.error_for_status()?.text().await?;
+        let mut lines = metrics.lines();
+        ensure!(
+            lines.any(|line| line == "guildhall_compressed_connections 1"),
+            "the connection is not compressed"
+        );
+        Ok(())
     }
 
     /// The addresses and tokens.

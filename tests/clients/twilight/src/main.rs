@@ -23,6 +23,9 @@ const OVERALL_LIMIT: Duration = Duration::from_secs(90);
 async fn script(steps: &mut Steps) -> anyhow::Result<()> {
     let bot = steps.run("the bot logs in", Bot::log_in()).await?;
     steps
+        .run("the gateway speaks zstd-stream", bot.is_compressed())
+        .await?;
+    steps
         .run("guild and channels are visible", chat::guild(&bot))
         .await?;
     steps
