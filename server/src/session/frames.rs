@@ -103,6 +103,7 @@ impl FrameReader {
             self.admit(&header)?;
             let frame = &mut bytes[used..];
             if frame.len() < header.start + header.len {
+                self.check_start(&header, &frame[header.start.min(frame.len())..])?;
                 break;
             }
             let payload = &mut frame[header.start..header.start + header.len];
@@ -140,6 +141,19 @@ impl FrameReader {
         Ok(())
     }
 
+    /// Refuses a text as soon as it cannot become one, though its frame is not whole yet. `masked` is what
+    /// there is of the payload.
+    fn check_start(&self, header: &Header, masked: &[u8]) -> Result<(), FrameError> {
+        let before = match &self.message {
+            Some(message) if header.opcode == 0 && message.text => &message.bytes[..],
+            None if header.opcode == 1 => &[],
+            _ => return Ok(()),
+        };
+        let mut start = before.to_vec();
+        start.extend(unmasked(masked, header.mask));
+        check_text_start(&start)
+    }
+
     fn dispatch(
         &mut self,
         header: &Header,
@@ -163,6 +177,9 @@ impl FrameReader {
                 });
                 message.bytes.extend_from_slice(payload);
                 if !header.last {
+                    if message.text {
+                        check_text_start(&message.bytes)?;
+                    }
                     return Ok(true);
                 }
                 let whole = self.message.take().expect("a fragment was just added");
@@ -227,6 +244,21 @@ fn check_text(text: bool, bytes: &[u8]) -> Result<(), FrameError> {
         return Err(FrameError::Utf8);
     }
     Ok(())
+}
+
+/// Whether bytes can be the beginning of a text: a character may be cut at their end.
+fn check_text_start(bytes: &[u8]) -> Result<(), FrameError> {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_some() => Err(FrameError::Utf8),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn unmasked(masked: &[u8], mask: [u8; 4]) -> impl Iterator<Item = u8> {
+    masked
+        .iter()
+        .zip(mask.into_iter().cycle())
+        .map(|(byte, mask)| byte ^ mask)
 }
 
 fn close_code(payload: &[u8]) -> Result<Option<u16>, FrameError> {
