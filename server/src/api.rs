@@ -13,6 +13,8 @@ mod embeds;
 mod endpoint;
 #[allow(clippy::option_option)] // absence leaves a value, null clears it
 mod forms;
+#[cfg(any(test, feature = "fuzz-targets"))]
+mod fuzz;
 mod multipart;
 mod provision;
 mod query;
@@ -26,6 +28,8 @@ use std::sync::Arc;
 use actix_web::web;
 
 pub use context::{Context, Rooms, SessionNotices, Settings};
+#[cfg(any(test, feature = "fuzz-targets"))]
+pub(crate) use fuzz::read_as_every_form;
 
 /// Adds the API to an application. Everything else of the application answers for itself; unknown
 /// paths below `/api` are answered here.

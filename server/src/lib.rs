@@ -34,6 +34,8 @@ pub mod dev_banner;
 pub mod dev_cluster;
 pub mod directory;
 pub mod fanout;
+#[cfg(any(test, feature = "fuzz-targets"))]
+pub mod fuzz;
 pub mod guild;
 pub mod journal;
 pub mod placement;

@@ -238,8 +238,8 @@ async fn section_2_pings_and_pongs() {
     for (id, chops) in [("2.10", Chops::None), ("2.11", Chops::Of(1))] {
         let data: Vec<Vec<u8>> = (0..10).map(|n| format!("payload-{n}").into()).collect();
         let pings = data.iter().map(|data| frame(PING, data)).collect();
-        let pongs = data.into_iter().map(Pong).collect();
-        cases.push(case(id, pings, pongs).chopped(chops));
+        let answers = data.into_iter().map(Pong).collect();
+        cases.push(case(id, pings, answers).chopped(chops));
     }
     run(cases).await;
 }
@@ -282,7 +282,7 @@ async fn section_5_fragments() {
     let fails = || vec![Close(PROTOCOL)];
     let all = [Chops::None, Chops::Frames, Chops::Of(1)];
     let ping = || frame(PING, b"ping payload");
-    let pong = || Pong(b"ping payload".to_vec());
+    let answered = || Pong(b"ping payload".to_vec());
     let mut cases = vec![
         case("5.1", vec![frame(opcode::PING, b"fragment1")], fails()),
         case("5.2", vec![frame(opcode::PONG, b"fragment1")], fails()),
@@ -292,7 +292,7 @@ async fn section_5_fragments() {
         let mut pinged = fragments(2);
         pinged.insert(1, ping());
         let id = format!("5.{}", 6 + at);
-        cases.push(case(id, pinged, vec![pong(), Echo]).chopped(chops));
+        cases.push(case(id, pinged, vec![answered(), Echo]).chopped(chops));
         for (from, first) in [(9, LAST), (12, opcode::CONTINUATION)] {
             let nothing = vec![frame(first, b"non-continuation payload")];
             cases.push(case(format!("5.{}", from + at), nothing, fails()).chopped(chops));
@@ -310,8 +310,8 @@ async fn section_5_fragments() {
         let mut frames = fragments(5);
         frames.insert(2, frame(PING, b"pongme 1!"));
         frames.insert(5, frame(PING, b"pongme 2!"));
-        let pongs = ["pongme 1!", "pongme 2!"].map(|data| Pong(data.into()));
-        let answers = pongs.into_iter().chain([Echo]).collect();
+        let [one, other] = ["pongme 1!", "pongme 2!"].map(|data| Pong(data.into()));
+        let answers = vec![one, other, Echo];
         cases.push(case(id, frames, answers).chopped(chops));
     }
     run(cases).await;
@@ -343,6 +343,102 @@ fn lonely(from: u8, to: u8) -> Sample {
     ((from..to).flat_map(|byte| [byte, b' ']).collect(), false)
 }
 
+type Bytes = &'static [u8];
+
+const TEXTS: &[Bytes] = &[
+    b"hello\x24world",
+    b"hello\xc2\xa2world",
+    b"hello\xe2\x82\xacworld",
+    b"hello\xf0\xa4\xad\xa2world",
+    KOSME,
+];
+const FIRST_OF_LENGTH: &[Bytes] = &[b"\x00", b"\xc2\x80", b"\xe0\xa0\x80", b"\xf0\x90\x80\x80"];
+const FIRST_TOO_LONG: &[Bytes] = &[b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80"];
+const LAST_OF_LENGTH: &[Bytes] = &[b"\x7f", b"\xdf\xbf", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf"];
+const LAST_TOO_LONG: &[Bytes] = &[
+    b"\xf7\xbf\xbf\xbf",
+    b"\xfb\xbf\xbf\xbf\xbf",
+    b"\xfd\xbf\xbf\xbf\xbf\xbf",
+];
+const BOUNDARIES: &[Bytes] = &[
+    b"\xed\x9f\xbf",
+    b"\xee\x80\x80",
+    b"\xef\xbf\xbd",
+    b"\xf4\x8f\xbf\xbf",
+];
+const BEYOND: &[Bytes] = &[b"\xf4\x90\x80\x80"];
+const FOLLOWING_NOTHING: &[Bytes] = &[
+    b"\x80",
+    b"\xbf",
+    b"\x80\xbf",
+    b"\x80\xbf\x80",
+    b"\x80\xbf\x80\xbf",
+    b"\x80\xbf\x80\xbf\x80",
+    b"\x80\xbf\x80\xbf\x80\xbf",
+];
+const CUT: &[Bytes] = &[
+    b"\xc0",
+    b"\xe0\x80",
+    b"\xf0\x80\x80",
+    b"\xf8\x80\x80\x80",
+    b"\xfc\x80\x80\x80\x80",
+    b"\xdf",
+    b"\xef\xbf",
+    b"\xf7\xbf\xbf",
+    b"\xfb\xbf\xbf\xbf",
+    b"\xfd\xbf\xbf\xbf\xbf",
+];
+const IMPOSSIBLE: &[Bytes] = &[b"\xfe", b"\xff", b"\xfe\xfe\xff\xff"];
+const OVERLONG_SLASH: &[Bytes] = &[
+    b"\xc0\xaf",
+    b"\xe0\x80\xaf",
+    b"\xf0\x80\x80\xaf",
+    b"\xf8\x80\x80\x80\xaf",
+    b"\xfc\x80\x80\x80\x80\xaf",
+];
+const LONGEST_OVERLONG: &[Bytes] = &[
+    b"\xc1\xbf",
+    b"\xe0\x9f\xbf",
+    b"\xf0\x8f\xbf\xbf",
+    b"\xf8\x87\xbf\xbf\xbf",
+    b"\xfc\x83\xbf\xbf\xbf\xbf",
+];
+const OVERLONG_NUL: &[Bytes] = &[
+    b"\xc0\x80",
+    b"\xe0\x80\x80",
+    b"\xf0\x80\x80\x80",
+    b"\xf8\x80\x80\x80\x80",
+    b"\xfc\x80\x80\x80\x80\x80",
+];
+const SURROGATES: &[Bytes] = &[
+    b"\xed\xa0\x80",
+    b"\xed\xad\xbf",
+    b"\xed\xae\x80",
+    b"\xed\xaf\xbf",
+    b"\xed\xb0\x80",
+    b"\xed\xbe\x80",
+    b"\xed\xbf\xbf",
+];
+const PAIRS_OF_SURROGATES: &[Bytes] = &[
+    b"\xed\xa0\x80\xed\xb0\x80",
+    b"\xed\xa0\x80\xed\xbf\xbf",
+    b"\xed\xad\xbf\xed\xb0\x80",
+    b"\xed\xad\xbf\xed\xbf\xbf",
+    b"\xed\xae\x80\xed\xb0\x80",
+    b"\xed\xae\x80\xed\xbf\xbf",
+    b"\xed\xaf\xbf\xed\xb0\x80",
+    b"\xed\xaf\xbf\xed\xbf\xbf",
+];
+const SPECIALS: &[Bytes] = &[
+    b"\xef\xbf\xb9",
+    b"\xef\xbf\xba",
+    b"\xef\xbf\xbb",
+    b"\xef\xbf\xbc",
+    b"\xef\xbf\xbd",
+    b"\xef\xbf\xbe",
+    b"\xef\xbf\xbf",
+];
+
 /// Sections 6.5 to 6.23, after Markus Kuhn's test of UTF-8 decoders.
 fn texts() -> Vec<Vec<Sample>> {
     let prefixes = (1..=KOSME.len()).map(|len| {
@@ -350,153 +446,34 @@ fn texts() -> Vec<Vec<Sample>> {
         let is_text = std::str::from_utf8(&start).is_ok();
         (start, is_text)
     });
-    let broken: [&[u8]; 10] = [
-        b"\xc0",
-        b"\xe0\x80",
-        b"\xf0\x80\x80",
-        b"\xf8\x80\x80\x80",
-        b"\xfc\x80\x80\x80\x80",
-        b"\xdf",
-        b"\xef\xbf",
-        b"\xf7\xbf\xbf",
-        b"\xfb\xbf\xbf\xbf",
-        b"\xfd\xbf\xbf\xbf\xbf",
-    ];
     let following: Vec<u8> = (0x80..0xbf).collect();
-    let mut boundaries = samples(
-        true,
-        &[
-            b"\xed\x9f\xbf",
-            b"\xee\x80\x80",
-            b"\xef\xbf\xbd",
-            b"\xf4\x8f\xbf\xbf",
-        ],
-    );
-    boundaries.push((b"\xf4\x90\x80\x80".to_vec(), false));
+    let starts = [
+        (0xc0, 0xdf),
+        (0xe0, 0xef),
+        (0xf0, 0xf7),
+        (0xf8, 0xfb),
+        (0xfc, 0xfd),
+    ];
     vec![
-        samples(
-            true,
-            &[
-                b"hello\x24world",
-                b"hello\xc2\xa2world",
-                b"hello\xe2\x82\xacworld",
-                b"hello\xf0\xa4\xad\xa2world",
-                KOSME,
-            ],
-        ),
+        samples(true, TEXTS),
         prefixes.collect(),
-        samples(
-            true,
-            &[b"\x00", b"\xc2\x80", b"\xe0\xa0\x80", b"\xf0\x90\x80\x80"],
-        ),
-        samples(
-            false,
-            &[b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80"],
-        ),
-        samples(
-            true,
-            &[b"\x7f", b"\xdf\xbf", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf"],
-        ),
-        samples(
-            false,
-            &[
-                b"\xf7\xbf\xbf\xbf",
-                b"\xfb\xbf\xbf\xbf\xbf",
-                b"\xfd\xbf\xbf\xbf\xbf\xbf",
-            ],
-        ),
-        boundaries,
-        samples(
-            false,
-            &[
-                b"\x80",
-                b"\xbf",
-                b"\x80\xbf",
-                b"\x80\xbf\x80",
-                b"\x80\xbf\x80\xbf",
-                b"\x80\xbf\x80\xbf\x80",
-                b"\x80\xbf\x80\xbf\x80\xbf",
-                &following,
-            ],
-        ),
-        vec![
-            lonely(0xc0, 0xdf),
-            lonely(0xe0, 0xef),
-            lonely(0xf0, 0xf7),
-            lonely(0xf8, 0xfb),
-            lonely(0xfc, 0xfd),
-        ],
-        samples(false, &broken),
-        samples(false, &[&broken.concat()]),
-        samples(false, &[b"\xfe", b"\xff", b"\xfe\xfe\xff\xff"]),
-        samples(
-            false,
-            &[
-                b"\xc0\xaf",
-                b"\xe0\x80\xaf",
-                b"\xf0\x80\x80\xaf",
-                b"\xf8\x80\x80\x80\xaf",
-                b"\xfc\x80\x80\x80\x80\xaf",
-            ],
-        ),
-        samples(
-            false,
-            &[
-                b"\xc1\xbf",
-                b"\xe0\x9f\xbf",
-                b"\xf0\x8f\xbf\xbf",
-                b"\xf8\x87\xbf\xbf\xbf",
-                b"\xfc\x83\xbf\xbf\xbf\xbf",
-            ],
-        ),
-        samples(
-            false,
-            &[
-                b"\xc0\x80",
-                b"\xe0\x80\x80",
-                b"\xf0\x80\x80\x80",
-                b"\xf8\x80\x80\x80\x80",
-                b"\xfc\x80\x80\x80\x80\x80",
-            ],
-        ),
-        samples(
-            false,
-            &[
-                b"\xed\xa0\x80",
-                b"\xed\xad\xbf",
-                b"\xed\xae\x80",
-                b"\xed\xaf\xbf",
-                b"\xed\xb0\x80",
-                b"\xed\xbe\x80",
-                b"\xed\xbf\xbf",
-            ],
-        ),
-        samples(
-            false,
-            &[
-                b"\xed\xa0\x80\xed\xb0\x80",
-                b"\xed\xa0\x80\xed\xbf\xbf",
-                b"\xed\xad\xbf\xed\xb0\x80",
-                b"\xed\xad\xbf\xed\xbf\xbf",
-                b"\xed\xae\x80\xed\xb0\x80",
-                b"\xed\xae\x80\xed\xbf\xbf",
-                b"\xed\xaf\xbf\xed\xb0\x80",
-                b"\xed\xaf\xbf\xed\xbf\xbf",
-            ],
-        ),
+        samples(true, FIRST_OF_LENGTH),
+        samples(false, FIRST_TOO_LONG),
+        samples(true, LAST_OF_LENGTH),
+        samples(false, LAST_TOO_LONG),
+        [samples(true, BOUNDARIES), samples(false, BEYOND)].concat(),
+        [samples(false, FOLLOWING_NOTHING), vec![(following, false)]].concat(),
+        starts.map(|(from, to)| lonely(from, to)).to_vec(),
+        samples(false, CUT),
+        vec![(CUT.concat(), false)],
+        samples(false, IMPOSSIBLE),
+        samples(false, OVERLONG_SLASH),
+        samples(false, LONGEST_OVERLONG),
+        samples(false, OVERLONG_NUL),
+        samples(false, SURROGATES),
+        samples(false, PAIRS_OF_SURROGATES),
         non_characters(),
-        samples(
-            true,
-            &[
-                b"\xef\xbf\xb9",
-                b"\xef\xbf\xba",
-                b"\xef\xbf\xbb",
-                b"\xef\xbf\xbc",
-                b"\xef\xbf\xbd",
-                b"\xef\xbf\xbe",
-                b"\xef\xbf\xbf",
-            ],
-        ),
+        samples(true, SPECIALS),
     ]
 }
 

@@ -102,6 +102,12 @@ impl Replay {
         Ok(Self { state, settings })
     }
 
+    /// The state so far.
+    #[cfg(any(test, feature = "fuzz-targets"))]
+    pub fn to_snapshot(&self) -> bytes::Bytes {
+        self.state.to_snapshot()
+    }
+
     /// The last record taken in.
     pub fn position(&self) -> Position {
         self.state.position
