@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,11 @@ use super::{App, StartError, data_error};
 use crate::clock;
 use crate::guild::command::{Caller, ChannelEdit, Command, NewChannel, NewGuild, Request};
 use crate::protocol::objects::{ChannelType, User};
-use crate::protocol::{ChannelId, GuildId, UserId};
+use crate::protocol::{ApiError, ChannelId, GuildId, UserId};
 
+/// How often the guild is made where it does not answer, and the pause between.
+const ATTEMPTS: u32 = 20;
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// File in the data directory that keeps which guild and accounts are the demo's.
 const FILE: &str = "demo.json";
 
@@ -184,9 +188,17 @@ async fn make(app: &App, ids: &Ids) -> Result<(), StartError> {
         caller: Caller::Operator,
         command,
     };
-    app.router
-        .ask(ids.guild, request)
-        .await
-        .map_err(|error| failed(&error))?;
+    let mut attempts = 1;
+    while let Err(error) = app.router.ask(ids.guild, request.clone()).await {
+        if is_made(app, ids).await? {
+            break;
+        }
+        // In a cluster a guild that is just being read may change its node, as this one joins.
+        if error.status != ApiError::UNAVAILABLE.status || attempts >= ATTEMPTS {
+            return Err(failed(&error));
+        }
+        attempts += 1;
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
     Ok(())
 }
