@@ -64,8 +64,8 @@ export class Inbox {
       };
       timer = setTimeout(() => {
         this.#changed.delete(check);
-        reject(new Error(`waited ${STEP_LIMIT_MS / 2000} s for ${what}; seen: ${JSON.stringify(this.items.slice(-12))}`));
-      }, STEP_LIMIT_MS / 2);
+        reject(new Error(`waited ${STEP_LIMIT_S / 2} s for ${what}; seen: ${JSON.stringify(this.items.slice(-12))}`));
+      }, (STEP_LIMIT_S * 1000) / 2);
       this.#changed.add(check);
       check();
     });
