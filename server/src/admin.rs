@@ -11,6 +11,8 @@ mod health;
 mod live;
 mod load;
 mod moves;
+mod nodes;
+mod orders;
 mod placement;
 mod provision;
 mod sessions;
@@ -20,9 +22,11 @@ mod tokens;
 mod users;
 pub mod view;
 
+pub use nodes::describe;
+pub use orders::here as carry_out;
 pub use view::{
-    AskGuild, Cluster, ExecutorInfo, GuildInfo, MoveInfo, NodeInfo, NodeState, SessionInfo, View,
-    ViewFuture,
+    AskGuild, Cluster, DrainInfo, ExecutorInfo, GuildInfo, MoveInfo, NodeInfo, NodeState,
+    SessionInfo, View, ViewFuture,
 };
 
 use std::any::Any;
@@ -44,6 +48,7 @@ use crate::counters::{self, Counters};
 use crate::directory::Directory;
 use crate::protocol::ids::SnowflakeSource;
 use crate::protocol::{ApiError, GuildId, UserId};
+use crate::supervision::drain::Drain;
 use answer::{Answer, Refusal, bad_request};
 
 /// How long a client may take nothing of what is sent to it.
@@ -76,6 +81,8 @@ pub struct Admin {
     pub open_metrics: bool,
     /// The other nodes, where there can be any.
     pub cluster: Option<Arc<dyn Cluster>>,
+    /// Has the node end.
+    pub drain: Drain,
 }
 
 /// Makes the routes' constructor for an `HttpServer`. Call it once and hand clones to the workers:
@@ -105,7 +112,8 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
                     .service(at("/placement").get(placement::placement))
                     .service(at("/ring").get(placement::ring))
                     .service(at("/ring/points").get(placement::points))
-                    .service(at("/nodes").get(placement::nodes))
+                    .service(at("/nodes").get(nodes::list))
+                    .service(at("/nodes/{name}/drain").post(nodes::drain))
                     .service(at("/executors").get(guilds::executors))
                     .service(at("/guilds").get(guilds::list).post(provision::create))
                     .service(

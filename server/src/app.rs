@@ -1,5 +1,6 @@
 //! The whole node: settings → build → run → drain.
 
+mod answers;
 mod cluster;
 mod demo;
 mod keys;
@@ -46,6 +47,7 @@ use crate::session::checkpoint;
 use crate::session::links::{HubMail, WorkerLinks};
 use crate::session::parked::Parked;
 use crate::session::shared::SessionShared;
+use crate::supervision::drain::{Drain, Step};
 use crate::supervision::mail::MailBounds;
 
 /// How long a hub may take to hand over its sessions at a stop.
@@ -108,9 +110,9 @@ pub struct App {
     registry: Registry,
     router: Router,
     shared: SessionShared,
-    placement: PlacementHandle,
     joined: Option<cluster::Joined>,
-    phase: Arc<views::Phase>,
+    view: Arc<views::NodeView>,
+    drain: Drain,
 }
 
 impl App {
@@ -178,12 +180,21 @@ impl App {
             trails,
             counters,
         };
+        let drain = Drain::default();
+        let view = Arc::new(views::NodeView::new(
+            &config,
+            &public,
+            placement.clone(),
+            registry.clone(),
+            shared.clone(),
+            drain.clone(),
+        ));
         let join = |nats| {
             let rooms = (&shared.links.guild_side, &shared.counters);
-            cluster::join(&config, nats, (&router, &placement), rooms, &secret)
+            let own = (&view, &drain);
+            cluster::join(&config, nats, (&router, &placement), rooms, own, &secret)
         };
         let joined = storage.shared.as_ref().map(join).transpose()?;
-        let phase = Arc::new(views::Phase::default());
         Ok(Self {
             config,
             main,
@@ -197,9 +208,9 @@ impl App {
             registry,
             router,
             shared,
-            placement,
             joined,
-            phase,
+            view,
+            drain,
         })
     }
 
@@ -280,18 +291,10 @@ impl App {
             demo.as_ref(),
             self.certificates.main.as_ref(),
         );
-        let view = views::NodeView::new(
-            &self.config,
-            &self.public,
-            self.placement,
-            self.registry.clone(),
-            self.shared.clone(),
-            Arc::clone(&self.phase),
-        );
         let admin = listener::admin(
             self.admin,
             admin::Admin {
-                view: Arc::new(view),
+                view: Arc::clone(&self.view) as Arc<dyn admin::View>,
                 guilds: Arc::new(self.router),
                 directory: Arc::clone(&self.storage.directory),
                 ids: self.ids,
@@ -302,6 +305,7 @@ impl App {
                 token: self.admin_token,
                 open_metrics: self.config.admin.open_metrics,
                 cluster: self.joined.as_ref().map(cluster::Joined::admin),
+                drain: self.drain.clone(),
             },
             self.certificates.admin.as_ref(),
         );
@@ -327,14 +331,23 @@ impl App {
         ));
         #[allow(clippy::disallowed_methods)] // ended below
         let reloads = actix_rt::spawn(reload::on_hangup(reloaded));
-        self.phase.set(admin::NodeState::Ready);
-        stop.await;
-        self.phase.set(admin::NodeState::Draining);
-        cluster::leave(self.joined).await;
+        self.view.takes_traffic();
+        tokio::select! {
+            () = stop => {}
+            () = self.drain.ordered() => {}
+        }
+        self.drain.order();
+        cluster::leave(self.joined, &self.drain).await;
         balancer.abort();
         reloads.abort();
         self.registry.stop_moves();
-        let sessions = drain(&self.shared, &context, &main_handle, &self.config).await;
+        let sessions = drain(
+            &self.shared,
+            (&context, &self.drain),
+            &main_handle,
+            &self.config,
+        );
+        let sessions = sessions.await;
         admin_handle.stop(false).await;
         // Both have ended; how they ended was logged by them.
         let _ = (main.await, admin.await);
@@ -394,10 +407,11 @@ pub fn check_files(config: &Config) -> Result<(), StartError> {
 /// stops accepting.
 async fn drain(
     shared: &SessionShared,
-    api: &api::Context,
+    (api, progress): (&api::Context, &Drain),
     main: &ServerHandle,
     config: &Config,
 ) -> Vec<Parked> {
+    progress.comes_to(Step::Clients);
     tracing::info!(sessions = shared.links.sessions(), "draining");
     shared.links.set_draining();
     shared.links.post_all(|| HubMail::Reconnect);
@@ -411,6 +425,7 @@ async fn drain(
     while shared.links.connections() > 0 && tokio::time::Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    progress.comes_to(Step::Closing);
     api.stop();
     let end = tokio::time::Instant::now() + Duration::from_secs(REST_GRACE_S);
     while api.open_requests() > 0 && tokio::time::Instant::now() < end {

@@ -1,6 +1,7 @@
 //! Keeping actors in bounds and alive.
 
 pub mod budget;
+pub mod drain;
 #[cfg(any(test, feature = "fault-points"))]
 pub mod faults;
 pub mod guarded;

@@ -1,6 +1,6 @@
 // Runs one client against a server of its own:
 //
-//   node run.mjs --server BINARY [--limit SECONDS] -- COMMAND [ARGUMENT…]
+//   node run.mjs --server BINARY [--nodes N] [--set KEY=VALUE]… [--limit SECONDS] -- COMMAND [ARGUMENT…]
 //
 // The command finds in its environment
 //   GUILDHALL_DEV      the JSON line of `guildhall dev --json`; its addresses lead through the proxy
@@ -21,12 +21,14 @@ import { Server } from './server.mjs';
 const { values, positionals } = parseArgs({
   options: {
     server: { type: 'string' },
+    nodes: { type: 'string', default: '1' },
+    set: { type: 'string', multiple: true, default: [] },
     limit: { type: 'string', default: '120' },
   },
   allowPositionals: true,
 });
 if (!values.server || positionals.length === 0) {
-  console.error('usage: node run.mjs --server BINARY [--limit SECONDS] -- COMMAND [ARGUMENT…]');
+  console.error('usage: node run.mjs --server BINARY [--nodes N] [--set KEY=VALUE]… [--limit SECONDS] -- COMMAND [ARGUMENT…]');
   process.exit(64);
 }
 
@@ -98,7 +100,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 let failure;
 try {
   const { port, controlUrl } = await proxy.start();
-  await server.start(values.server, path.join(scratch, 'data'), `http://127.0.0.1:${port}`);
+  await server.start(values.server, path.join(scratch, 'data'), `http://127.0.0.1:${port}`, values);
   proxy.target = server.port;
   failure = await runClient({
     GUILDHALL_DEV: server.line,

@@ -36,13 +36,15 @@ export class Server {
   #log = [];
 
   /**
-   * Starts `binary` with the data directory `data`, advertising `publicUrl` instead of its own address.
+   * Starts `binary` with the data directory `data`, advertising `publicUrl` instead of its own address; with
+   * `nodes` above 1 a cluster, of which it is the first. `set` are settings, as `KEY=VALUE`.
    * Rejects when the process ends or says nothing for 20 s; `stop` is due then, too.
    */
-  async start(binary, data, publicUrl) {
+  async start(binary, data, publicUrl, { nodes = '1', set = [] } = {}) {
     this.port = await freePort();
     const args = ['dev', '--json', '--host', '127.0.0.1', '--port', this.port, '--admin-port', '0',
-      '--data', data, '--public-url', publicUrl];
+      '--data', data, '--public-url', publicUrl, '--nodes', nodes,
+      ...set.flatMap((pair) => ['--set', pair])];
     this.#child = spawn(binary, args.map(String), { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#exit = new Promise((resolve, reject) => {
       this.#child.once('exit', (code, signal) => resolve({ code, signal }));

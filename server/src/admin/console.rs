@@ -20,6 +20,7 @@ asset::assets! {
     "/console/guild.js", JAVASCRIPT, "console/guild.js";
     "/console/guilds.js", JAVASCRIPT, "console/guilds.js";
     "/console/history.js", JAVASCRIPT, "console/history.js";
+    "/console/nodes.js", JAVASCRIPT, "console/nodes.js";
     "/console/overview.js", JAVASCRIPT, "console/overview.js";
     "/console/ring.js", JAVASCRIPT, "console/ring.js";
     "/console/sessions.js", JAVASCRIPT, "console/sessions.js";

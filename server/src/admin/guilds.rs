@@ -6,15 +6,15 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web;
 use serde::{Deserialize, Serialize};
-use serde_json::json as object;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Admin;
 use super::answer::{Answer, bad_request, json, ok};
 use super::load::{MAX_WINDOW, measure};
 use super::view::{ExecutorInfo, GuildInfo};
+use super::{Admin, orders};
+use crate::cluster::control::GuildOrder;
 use crate::guild::command::{Caller, Command, Reply, Request};
-use crate::guild::stats::Health;
 use crate::protocol::{ApiError, GuildId};
 
 /// Guilds listed where no limit is asked for.
@@ -101,7 +101,8 @@ fn order(sort: Sort, a: &GuildInfo, b: &GuildInfo) -> Ordering {
 struct GuildAnswer<'a> {
     id: GuildId,
     node: String,
-    running: Option<GuildInfo>,
+    /// Its figures, from the node that has it; none where that does not say.
+    running: Option<Value>,
     /// As the REST API shows it, with member counts; none where it does not answer.
     guild: Option<&'a RawValue>,
 }
@@ -114,7 +115,8 @@ pub(super) async fn show(admin: web::Data<Admin>, path: web::Path<String>) -> An
         command: Command::GetGuild { with_counts: true },
     };
     let asked = admin.guilds.ask(id, request).await;
-    let running = admin.view.guild(id);
+    let running = orders::anywhere(&admin, id, GuildOrder::Show).await;
+    let running = running.ok().filter(|running| !running.is_null());
     let body = match asked {
         Ok(Reply::Json(body)) => Some(body),
         Ok(_) => return Err(ApiError::INTERNAL.into()),
@@ -138,31 +140,18 @@ pub(super) async fn show(admin: web::Data<Admin>, path: web::Path<String>) -> An
 
 /// Has a running guild load its state from the journal anew.
 pub(super) async fn restart(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
-    let id = running(&admin, &path)?.id;
-    restart_guild(&admin, id)
+    load_anew(&admin, &path, GuildOrder::Restart).await
 }
 
 /// As [`restart`], for a guild that does not serve any more.
 pub(super) async fn revive(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
-    let guild = running(&admin, &path)?;
-    if guild.state == Health::Serving.name() {
-        return Err(bad_request(
-            "the guild serves; POST …/restart loads it anew".to_owned(),
-        ));
-    }
-    restart_guild(&admin, guild.id)
+    load_anew(&admin, &path, GuildOrder::Revive).await
 }
 
-fn running(admin: &Admin, id: &str) -> Result<GuildInfo, ApiError> {
+async fn load_anew(admin: &Admin, id: &str, order: GuildOrder) -> Answer {
     let id: GuildId = id.parse().map_err(|_| ApiError::UNKNOWN_GUILD)?;
-    admin.view.guild(id).ok_or(ApiError::UNKNOWN_GUILD)
-}
-
-fn restart_guild(admin: &Admin, id: GuildId) -> Answer {
-    if !admin.guilds.restart(id) {
-        return Err(ApiError::UNAVAILABLE.into());
-    }
-    Ok(json(StatusCode::ACCEPTED, &object!({ "id": id })))
+    let ordered = orders::anywhere(admin, id, order).await?;
+    Ok(json(StatusCode::ACCEPTED, &ordered))
 }
 
 #[derive(Serialize)]

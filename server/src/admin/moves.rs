@@ -3,12 +3,10 @@
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::Admin;
 use super::answer::{Answer, bad_request, ok};
+use super::{Admin, orders};
+use crate::cluster::control::GuildOrder;
 use crate::cluster::moves::NodeMoved;
-use crate::counters::Label;
-use crate::guild::command::{Caller, Command, Request};
-use crate::guild::handoff::{MoveError, Target};
 use crate::placement::NodeName;
 use crate::protocol::{ApiError, GuildId};
 
@@ -71,29 +69,19 @@ struct Pauses {
 /// Upper bounds of the histogram, in milliseconds.
 const BOUNDS_MS: [f64; 9] = [2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 250.0, 1_000.0, 10_000.0];
 
-#[derive(Serialize)]
-struct MovedAnswer {
-    id: GuildId,
-    from: usize,
-    to: usize,
-    kind: &'static str,
-    /// How long it handled nothing; none where it was read from its journal.
-    pause_ms: Option<f64>,
-}
-
 /// Gives a guild a thread of its own.
 pub(super) async fn promote(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
-    let id = wake(&admin, &path).await?;
-    go(&admin, id, Target::Dedicated).await
+    go(&admin, &path, GuildOrder::Promote).await
 }
 
 /// Takes a guild's own thread away.
 pub(super) async fn demote(admin: web::Data<Admin>, path: web::Path<String>) -> Answer {
-    let id = wake(&admin, &path).await?;
-    if admin.view.guild(id).is_some_and(|guild| !guild.dedicated) {
-        return Err(ApiError::from(MoveError::AlreadyThere).into());
-    }
-    go(&admin, id, Target::LeastLoaded).await
+    go(&admin, &path, GuildOrder::Demote).await
+}
+
+async fn go(admin: &Admin, id: &str, order: GuildOrder) -> Answer {
+    let id: GuildId = id.parse().map_err(|_| ApiError::UNKNOWN_GUILD)?;
+    Ok(ok(&orders::anywhere(admin, id, order).await?))
 }
 
 /// Moves a guild to the shared thread that the body names, or to the one with the least to do.
@@ -102,19 +90,18 @@ pub(super) async fn to(
     path: web::Path<String>,
     body: web::Bytes,
 ) -> Answer {
-    let target = if body.is_empty() {
-        Target::LeastLoaded
+    let executor = if body.is_empty() {
+        None
     } else {
         let expected = "expected {\"executor\": N} or {\"node\": NAME}";
         let form: MoveForm =
             serde_json::from_slice(&body).map_err(|_| bad_request(expected.to_owned()))?;
         match form {
-            MoveForm::Executor { executor } => Target::Shared(executor),
+            MoveForm::Executor { executor } => Some(executor),
             MoveForm::Node { node } => return to_node(&admin, &path, node).await,
         }
     };
-    let id = wake(&admin, &path).await?;
-    go(&admin, id, target).await
+    go(&admin, &path, GuildOrder::Executor(executor)).await
 }
 
 async fn to_node(admin: &Admin, id: &str, node: Option<NodeName>) -> Answer {
@@ -122,13 +109,7 @@ async fn to_node(admin: &Admin, id: &str, node: Option<NodeName>) -> Answer {
     let cluster = admin.cluster.as_ref();
     let cluster = cluster.ok_or_else(|| bad_request("there is only this node".to_owned()))?;
     let moved = cluster.move_to_node(id, node).await;
-    let moved = moved.map_err(|error| ApiError {
-        status: error.status,
-        code: 0,
-        message: error.message.into(),
-        field: None,
-        retry_after_ms: None,
-    })?;
+    let moved = moved.map_err(ApiError::from)?;
     Ok(ok(&NodeMovedAnswer::from(&moved)))
 }
 
@@ -156,29 +137,4 @@ pub(super) async fn list(admin: web::Data<Admin>) -> HttpResponse {
             buckets: BOUNDS_MS.map(|bound| (bound, up_to(bound))).to_vec(),
         },
     })
-}
-
-/// A guild that runs: one that nobody used is started first.
-async fn wake(admin: &Admin, id: &str) -> Result<GuildId, ApiError> {
-    let id: GuildId = id.parse().map_err(|_| ApiError::UNKNOWN_GUILD)?;
-    if admin.view.guild(id).is_some_and(|guild| guild.position > 0) {
-        return Ok(id);
-    }
-    let request = Request {
-        caller: Caller::Operator,
-        command: Command::GetGuild { with_counts: true },
-    };
-    admin.guilds.ask(id, request).await.map(|_| id)
-}
-
-async fn go(admin: &Admin, id: GuildId, target: Target) -> Answer {
-    let moved = admin.guilds.move_to(id, target).await;
-    let moved = moved.map_err(ApiError::from)?;
-    Ok(ok(&MovedAnswer {
-        id,
-        from: moved.from,
-        to: moved.to,
-        kind: moved.kind.value(),
-        pause_ms: moved.pause.map(|pause| pause.as_secs_f64() * 1e3),
-    }))
 }

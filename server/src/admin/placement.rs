@@ -1,4 +1,4 @@
-//! `/placement`, `/ring`, `/ring/points`, `/nodes`: which node owns what.
+//! `/placement`, `/ring`, `/ring/points`: which node owns what.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Admin;
 use super::answer::{Answer, bad_request, ok};
-use super::view::NodeInfo;
 use crate::placement::{Generation, NodeName, Reason};
 use crate::protocol::GuildId;
 
@@ -149,48 +148,5 @@ pub(super) async fn points(admin: web::Data<Admin>) -> HttpResponse {
             .points()
             .map(|(point, seat)| (hex(point), seat))
             .collect(),
-    })
-}
-
-#[derive(Serialize)]
-struct NodesAnswer<'a> {
-    generation: Generation,
-    nodes: Vec<NodeAnswer<'a>>,
-}
-
-/// A member of the ring; of the node that answers, everything.
-#[derive(Serialize)]
-struct NodeAnswer<'a> {
-    name: &'a NodeName,
-    weight: f64,
-    share: f64,
-    #[serde(rename = "self")]
-    this: bool,
-    version: Option<&'static str>,
-    details: Option<&'a NodeInfo>,
-}
-
-pub(super) async fn nodes(admin: web::Data<Admin>) -> HttpResponse {
-    let placement = admin.view.placement().snapshot();
-    let this = admin.view.node();
-    let nodes = placement
-        .ring()
-        .shares()
-        .into_iter()
-        .map(|(member, share)| {
-            let is_this = member.name == this.name;
-            NodeAnswer {
-                name: &member.name,
-                weight: member.weight.get(),
-                share,
-                this: is_this,
-                version: is_this.then_some(env!("CARGO_PKG_VERSION")),
-                details: is_this.then_some(&this),
-            }
-        })
-        .collect();
-    ok(&NodesAnswer {
-        generation: placement.generation(),
-        nodes,
     })
 }

@@ -5,8 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::cluster::control::Unanswered;
+use crate::cluster::control::{Question, Unanswered};
 use crate::cluster::moves::{NodeMoved, NodeMoves};
 use crate::counters::{Label, MoveKind, SessionState};
 use crate::guild::actor::GuildMail;
@@ -15,9 +16,10 @@ use crate::guild::handoff::{MoveError, Moved, Reason, Target};
 use crate::guild::router::Router;
 use crate::placement::{NodeName, PlacementHandle};
 use crate::protocol::{GuildId, UserId};
+use crate::supervision::drain::Step;
 
-/// What asynchronous calls return; they run on the admin listener's thread.
-pub type ViewFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+/// What asynchronous calls return.
+pub type ViewFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Reads the node. Calls that do not return a future answer from memory without waiting for any
 /// actor, and may be a moment behind.
@@ -81,6 +83,10 @@ pub trait Cluster: Send + Sync + 'static {
     ) -> ViewFuture<Result<NodeMoved, Unanswered>>;
     /// The last moves of all nodes, the newest first.
     fn moves(&self) -> Vec<NodeMoved>;
+    /// The names of the other nodes.
+    fn others(&self) -> Vec<NodeName>;
+    /// Asks another node; see [`NodeMoves::ask`].
+    fn ask(&self, node: NodeName, question: Question) -> ViewFuture<Result<Value, Unanswered>>;
 }
 
 impl Cluster for NodeMoves {
@@ -95,6 +101,15 @@ impl Cluster for NodeMoves {
 
     fn moves(&self) -> Vec<NodeMoved> {
         self.last()
+    }
+
+    fn others(&self) -> Vec<NodeName> {
+        Self::others(self)
+    }
+
+    fn ask(&self, node: NodeName, question: Question) -> ViewFuture<Result<Value, Unanswered>> {
+        let moves = self.clone();
+        Box::pin(async move { Self::ask(&moves, &node, question).await })
     }
 }
 
@@ -133,6 +148,21 @@ pub struct NodeInfo {
     pub connections: usize,
     /// Running guilds.
     pub guilds: usize,
+    /// How far it is on its way to its end; none where nobody wants that.
+    pub drain: Option<DrainInfo>,
+}
+
+/// How far a node is on its way to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DrainInfo {
+    /// Since when, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// `guilds` (it hands them over), `clients` (they reconnect elsewhere) or `closing`.
+    pub step: Step,
+    /// Guilds that it had to hand over; 0 where there is no other node.
+    pub guilds: usize,
+    /// Those that it still has.
+    pub guilds_left: usize,
 }
 
 /// A thread that runs guilds. Shares are of its time, 0 to 1, smoothed.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::StartError;
+use super::answers::Answers;
 use super::storage::Shared;
+use super::views::NodeView;
 use crate::clock;
 use crate::cluster::moves::{NodeMoves, forward};
 use crate::cluster::nats::membership::{
@@ -20,6 +22,7 @@ use crate::fanout::mail::HubLinks;
 use crate::guild::router::Router;
 use crate::placement::{NodeName, PlacementHandle};
 use crate::protocol::{GuildId, UserId};
+use crate::supervision::drain::Drain;
 
 /// A node that is on the list.
 pub(super) struct Joined {
@@ -42,8 +45,9 @@ impl Joined {
 }
 
 /// Hands the guilds of a node that is on the list over to others, and takes it off.
-pub(super) async fn leave(joined: Option<Joined>) {
+pub(super) async fn leave(joined: Option<Joined>, drain: &Drain) {
     if let Some(joined) = joined {
+        drain.hands_over(joined.moves.guilds_to_hand_over());
         joined.moves.drain(clock::now() + joined.drain).await;
         joined.membership.leave().await;
     }
@@ -96,6 +100,7 @@ pub(super) fn join(
     shared: &Shared,
     (router, placement): (&Router, &PlacementHandle),
     (hubs, counters): (&HubLinks, &Arc<Counters>),
+    (node, drain): (&Arc<NodeView>, &Drain),
     secret: &Secret,
 ) -> Result<Joined, StartError> {
     let name = config.node.name.clone();
@@ -136,7 +141,12 @@ pub(super) fn join(
         moves: moves.clone(),
     });
     let (lease, heard, listener) = (Arc::clone(&shared.lease), peers.clone(), router.clone());
-    let control = Arc::new(moves.clone());
+    let control = Arc::new(Answers {
+        moves: moves.clone(),
+        view: Arc::clone(node),
+        router: router.clone(),
+        drain: drain.clone(),
+    });
     let joining = async move {
         heard.listen(listener, control).await?;
         Membership::join(nats, settings, incarnation, lease, (applier, orders)).await

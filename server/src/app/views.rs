@@ -1,14 +1,14 @@
 //! What the admin API sees of the node.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::admin::{
-    ExecutorInfo, GuildInfo, MoveInfo, NodeInfo, NodeState, SessionInfo, View, ViewFuture,
+    DrainInfo, ExecutorInfo, GuildInfo, MoveInfo, NodeInfo, NodeState, SessionInfo, View,
+    ViewFuture,
 };
 use crate::clock;
 use crate::config::{Config, PublicUrl};
@@ -24,24 +24,7 @@ use crate::session::id::SessionId;
 use crate::session::links::HubMail;
 use crate::session::report::SessionReport;
 use crate::session::shared::SessionShared;
-
-/// Whether the node takes traffic; set by the node, read by the admin API.
-#[derive(Debug, Default)]
-pub(super) struct Phase(AtomicU8);
-
-impl Phase {
-    pub(super) fn set(&self, state: NodeState) {
-        self.0.store(state as u8, Ordering::Release);
-    }
-
-    fn get(&self) -> NodeState {
-        match self.0.load(Ordering::Acquire) {
-            0 => NodeState::Starting,
-            1 => NodeState::Ready,
-            _ => NodeState::Draining,
-        }
-    }
-}
+use crate::supervision::drain::{Drain, Progress};
 
 /// The node as the admin API sees it.
 pub(super) struct NodeView {
@@ -53,7 +36,8 @@ pub(super) struct NodeView {
     placement: PlacementHandle,
     registry: Registry,
     shared: SessionShared,
-    phase: Arc<Phase>,
+    drain: Drain,
+    takes_traffic: AtomicBool,
 }
 
 impl NodeView {
@@ -63,7 +47,7 @@ impl NodeView {
         placement: PlacementHandle,
         registry: Registry,
         shared: SessionShared,
-        phase: Arc<Phase>,
+        drain: Drain,
     ) -> Self {
         Self {
             name: config.node.name.clone(),
@@ -74,17 +58,37 @@ impl NodeView {
             placement,
             registry,
             shared,
-            phase,
+            drain,
+            takes_traffic: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on the node takes traffic, until it drains.
+    pub(super) fn takes_traffic(&self) {
+        self.takes_traffic.store(true, Ordering::Release);
+    }
+
+    fn drain_info(&self, progress: Progress) -> DrainInfo {
+        DrainInfo {
+            since_ms: progress.since_ms,
+            step: progress.step,
+            guilds: progress.guilds,
+            guilds_left: progress.guilds.min(self.registry.count()),
         }
     }
 }
 
 impl View for NodeView {
     fn node(&self) -> NodeInfo {
+        let drain = self.drain.progress();
         NodeInfo {
             name: self.name.clone(),
             number: self.number,
-            state: self.phase.get(),
+            state: match drain {
+                Some(_) => NodeState::Draining,
+                None if self.takes_traffic.load(Ordering::Acquire) => NodeState::Ready,
+                None => NodeState::Starting,
+            },
             started_ms: self.started_ms,
             public_url: self.public_url.clone(),
             workers: self.workers,
@@ -92,6 +96,7 @@ impl View for NodeView {
             sessions: self.shared.links.sessions(),
             connections: self.shared.links.connections(),
             guilds: self.registry.count(),
+            drain: drain.map(|progress| self.drain_info(progress)),
         }
     }
 

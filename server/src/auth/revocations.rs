@@ -99,11 +99,10 @@ fn is_over(entry: &Revocation, now_s: u64) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
-    /// What a token says.
-    pub(crate) fn grant(user_id: u64, issued_at: u64, fingerprint: u64) -> Grant {
+    fn grant(user_id: u64, issued_at: u64, fingerprint: u64) -> Grant {
         Grant {
             user_id,
             bot: false,

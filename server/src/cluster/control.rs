@@ -1,13 +1,14 @@
 //! What nodes ask each other beside what they ask guilds: rare, small, and answered with JSON.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::moves::NodeMoved;
 use crate::placement::NodeName;
-use crate::protocol::GuildId;
+use crate::protocol::{ApiError, GuildId};
 
 /// A question to a node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -16,6 +17,40 @@ pub enum Question {
     Prepare(GuildId),
     /// Move a guild of yours: to this node, or to where the ring has it.
     Move(GuildId, Option<NodeName>),
+    /// Say how you are.
+    Describe,
+    /// Come to your end, as at a SIGTERM.
+    Drain,
+    /// Do this with a guild of yours.
+    Guild(GuildId, GuildOrder),
+}
+
+impl Question {
+    /// How long who asks waits for an answer.
+    pub const fn patience(&self) -> Duration {
+        match self {
+            Self::Describe => Duration::from_secs(1),
+            Self::Prepare(_) | Self::Drain => Duration::from_secs(5),
+            Self::Move(..) | Self::Guild(..) => Duration::from_secs(15),
+        }
+    }
+}
+
+/// What the operator wants of a guild, wherever it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GuildOrder {
+    /// To see its figures.
+    Show,
+    /// That it loads its state from the journal anew.
+    Restart,
+    /// The same, where it does not serve.
+    Revive,
+    /// That it gets a thread of its own.
+    Promote,
+    /// That it goes back to the others.
+    Demote,
+    /// That it goes to a shared thread, or to the one with the least to do.
+    Executor(Option<usize>),
 }
 
 /// Why a question was not answered.
@@ -34,6 +69,18 @@ impl Unanswered {
         Self {
             status,
             message: message.into(),
+        }
+    }
+}
+
+impl From<Unanswered> for ApiError {
+    fn from(unanswered: Unanswered) -> Self {
+        Self {
+            status: unanswered.status,
+            code: 0,
+            message: unanswered.message.into(),
+            field: None,
+            retry_after_ms: None,
         }
     }
 }

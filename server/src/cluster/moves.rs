@@ -7,19 +7,20 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant as Moment, sleep, timeout_at};
 
-use super::control::{Answering, Control, Question, Unanswered};
+use super::control::{Question, Unanswered};
 use super::nats::membership::List;
 use super::nats::peers::Peers;
-use super::view::{Going, View};
+use super::view::{Going, Node, View};
 use crate::clock;
 use crate::counters::{Counters, LatencyCounts, MoveKind, MoveOutcome};
 use crate::guild::actor::GuildMail;
@@ -32,10 +33,6 @@ use crate::guild::stats::GuildStats;
 use crate::placement::{NodeName, Placement};
 use crate::protocol::{ApiError, GuildId};
 
-/// How long the next owner may take to read a guild ahead.
-const PREPARE: Duration = Duration::from_secs(5);
-/// How long another node may take for a move that it was asked for.
-const MOVE: Duration = Duration::from_secs(15);
 /// For how long the node is looked for that has a guild, and how often.
 const FINDS: Duration = Duration::from_secs(2);
 const FIND_AGAIN: Duration = Duration::from_millis(10);
@@ -127,6 +124,38 @@ impl NodeMoves {
         }
     }
 
+    /// Asks another node.
+    ///
+    /// Errors: the node is not there, does not answer in time, or says why it has no answer.
+    pub async fn ask(&self, node: &NodeName, question: Question) -> Result<Value, Unanswered> {
+        self.inner.peers.question(node, &question).await
+    }
+
+    /// The other nodes.
+    pub fn others(&self) -> Vec<NodeName> {
+        self.inner.peers.names()
+    }
+
+    /// Reads a guild ahead that is about to come.
+    pub async fn prepare_here(&self, guild: GuildId) -> Result<Value, Unanswered> {
+        let read = self.inner.router.registry().preload(guild).await;
+        read.map_err(|error| Unanswered::new(503, error.to_string()))?;
+        Ok(Value::Null)
+    }
+
+    /// Moves a guild of this node because another node was asked to.
+    pub async fn move_from_here(
+        &self,
+        guild: GuildId,
+        to: Option<NodeName>,
+    ) -> Result<Value, Unanswered> {
+        if self.inner.router.owner(guild) != self.inner.here.0 {
+            return Err(Unanswered::new(MISDIRECTED, "the guild is on its way"));
+        }
+        let moved = self.move_mine(guild, to).await?;
+        Ok(serde_json::to_value(moved).expect("moves are plain data"))
+    }
+
     /// Moves a guild of any node to a node, where it stays; back to where the ring has it without one.
     ///
     /// Errors: no such node, the guild is there already, or it could not be moved: then it is where it was.
@@ -161,7 +190,7 @@ impl NodeMoves {
                 .unwrap_or_else(|_| Err(Unanswered::new(500, "the move panicked")));
         }
         let question = Question::Move(guild, to);
-        let answer = self.inner.peers.question(&owner, &question, MOVE).await?;
+        let answer = self.inner.peers.question(&owner, &question).await?;
         serde_json::from_value(answer)
             .map_err(|_| Unanswered::new(500, "the answer of the other node cannot be read"))
     }
@@ -250,7 +279,7 @@ impl NodeMoves {
 
     async fn prepare(&self, guild: GuildId, to: &NodeName) -> Result<(), Unanswered> {
         let question = Question::Prepare(guild);
-        let answer = self.inner.peers.question(to, &question, PREPARE).await;
+        let answer = self.inner.peers.question(to, &question).await;
         answer.map(drop)
     }
 
@@ -336,24 +365,21 @@ impl NodeMoves {
         }
     }
 
-    fn remember(&self, moved: NodeMoved) {
-        let mut done = self
-            .inner
-            .done
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// Notes a move of another node.
+    pub fn remember(&self, moved: NodeMoved) {
+        let mut done = self.done();
         done.push_front(moved);
         done.truncate(REMEMBERED);
     }
 
     /// The last moves of all nodes that this one has heard of, the newest first.
     pub fn last(&self) -> Vec<NodeMoved> {
-        let done = self
-            .inner
-            .done
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        done.iter().cloned().collect()
+        self.done().iter().cloned().collect()
+    }
+
+    fn done(&self) -> MutexGuard<'_, VecDeque<NodeMoved>> {
+        let done = &self.inner.done;
+        done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long guilds of this node paused when they went.
@@ -420,6 +446,18 @@ impl NodeMoves {
             .collect()
     }
 
+    /// Guilds that run here and will be handed over when this node leaves; none where no other stays.
+    pub fn guilds_to_hand_over(&self) -> usize {
+        let here = &self.inner.here.0;
+        let view = self.view();
+        let stays = |(name, node): (&NodeName, &Node)| name != here && !node.leaving;
+        if view.nodes.iter().any(stays) {
+            self.inner.router.registry().count()
+        } else {
+            0
+        }
+    }
+
     /// Has this node leave: hands its guilds over until `end`. What is left then others read from the journal.
     pub async fn drain(&self, end: Instant) {
         let me = self.inner.here.clone();
@@ -460,31 +498,4 @@ fn owner_without_pin(view: &View, guild: GuildId) -> Result<NodeName, Unanswered
 #[allow(clippy::needless_pass_by_value)] // for map_err
 fn unavailable(error: super::nats::NatsError) -> Unanswered {
     Unanswered::new(503, error.to_string())
-}
-
-impl Control for NodeMoves {
-    fn answer(&self, question: Question) -> Answering {
-        let this = self.clone();
-        Box::pin(async move {
-            match question {
-                Question::Prepare(guild) => {
-                    let registry = this.inner.router.registry();
-                    let read = registry.preload(guild).await;
-                    read.map_err(|error| Unanswered::new(503, error.to_string()))?;
-                    Ok(serde_json::Value::Null)
-                }
-                Question::Move(guild, to) => {
-                    if this.inner.router.owner(guild) != this.inner.here.0 {
-                        return Err(Unanswered::new(MISDIRECTED, "the guild is on its way"));
-                    }
-                    let moved = this.move_mine(guild, to).await?;
-                    Ok(serde_json::to_value(moved).expect("moves are plain data"))
-                }
-            }
-        })
-    }
-
-    fn moved(&self, moved: NodeMoved) {
-        self.remember(moved);
-    }
 }

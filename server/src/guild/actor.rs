@@ -11,7 +11,6 @@ mod recovery;
 mod rejoin;
 mod retention;
 mod tools;
-mod waits;
 
 use std::collections::HashMap;
 use std::sync::Arc;

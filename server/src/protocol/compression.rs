@@ -36,6 +36,3 @@ impl CompressedStream {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,14 +2,21 @@
 
 import { setText } from './dom.js';
 import { el, svg } from '../shared/elements.js';
+import { span } from './format.js';
 import { History } from './history.js';
 
 const WIDTH = 240;
 const HEIGHT = 56;
 
+/** Seconds that the box is wide at least; a line that is longer has all of it, up to the length of the history. */
+const NARROWEST = 60;
+
+/** How far values are apart. */
+const stepOf = (values) => WIDTH / (Math.min(History.length, Math.max(NARROWEST, values.length)) - 1);
+
 /** The path of values through a box; the newest is at its right edge. */
 function path(values, top) {
-  const step = WIDTH / (History.length - 1);
+  const step = stepOf(values);
   const left = WIDTH - (values.length - 1) * step;
   let line = '';
   let pen = 'M';
@@ -56,9 +63,9 @@ export class Chart {
     const top = highest > 0 ? highest : 1;
     const line = path(values, top);
     this.#line.setAttribute('d', line);
-    const first = WIDTH - (values.length - 1) * (WIDTH / (History.length - 1));
+    const first = WIDTH - (values.length - 1) * stepOf(values);
     this.#area.setAttribute('d', known.length === values.length && line ? `${line}L${WIDTH} ${HEIGHT}L${first.toFixed(1)} ${HEIGHT}Z` : '');
     setText(this.#value, this.#format(values.at(-1) ?? null));
-    setText(this.#range, known.length > 0 ? `up to ${this.#format(highest)}` : 'nothing yet');
+    setText(this.#range, known.length > 0 ? `up to ${this.#format(highest)} in the last ${span(values.length * 1000)}` : 'nothing yet');
   }
 }

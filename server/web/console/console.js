@@ -8,11 +8,12 @@ import { Feed } from './feed.js';
 import * as guild from './guild.js';
 import * as guilds from './guilds.js';
 import { History } from './history.js';
+import * as nodes from './nodes.js';
 import * as overview from './overview.js';
 import * as ring from './ring.js';
 import * as sessions from './sessions.js';
 
-const VIEWS = { overview, ring, guilds, executors, sessions };
+const VIEWS = { overview, nodes, ring, guilds, executors, sessions };
 
 const client = new Client();
 const history = new History();
@@ -54,11 +55,13 @@ const feed = new Feed(client, {
     setText(byId('node-state'), push.node.state);
     byId('node-state').dataset.state = push.node.state;
     complain(push.complaints ?? []);
+    showDrain(push.node);
     view?.show?.();
   },
   onState(state) {
-    setText(byId('status'), { connecting: 'connecting', live: 'live', lost: 'lost, dialling again' }[state]);
+    setText(byId('status'), { connecting: 'connecting', live: 'live', lost: 'dialling again' }[state]);
     byId('status').dataset.state = state;
+    if (state === 'lost' && history.last?.node.drain) setDrain(`${history.last.node.name} was drained and has ended. Sign in at another node.`);
   },
 });
 
@@ -66,6 +69,16 @@ function complain(lines) {
   const box = byId('complaints');
   const shown = [...box.children].map((line) => line.textContent);
   if (shown.join('\n') !== lines.join('\n')) box.replaceChildren(...lines.map((text) => el('p', { text })));
+}
+
+/** Says above everything that the node of this console ends. */
+function showDrain(node) {
+  setDrain(node.drain ? `${node.name} is being drained. ${nodes.drainText(node)}` : '');
+}
+
+function setDrain(text) {
+  byId('drain').hidden = text === '';
+  setText(byId('drain'), text);
 }
 
 /** Asks for a token until the server takes one, then begins. */

@@ -20,6 +20,9 @@ export function figure(value) {
   return value >= 10 ? one.format(value) : two.format(value);
 }
 
+/** A hue for a node, the same whichever others there are: the golden angle keeps names that differ in their last character apart. */
+export const nodeHue = (name) => String(([...name].reduce((sum, character) => sum * 31 + character.codePointAt(0), 0) * 137 + 245) % 360);
+
 /** A share of 0 to 1. */
 export const percent = (share) => (absent(share) ? NONE : `${one.format(share * 100)} %`);
 

@@ -57,6 +57,8 @@ const ACTIONS = [
 ];
 
 const FACTS = [
+  ['Node', (running, placed) => placed?.node ?? '–'],
+  ['Because of', (running, placed) => because(placed)],
   ['State', (running) => running.state],
   ['Executor', (running) => (running.dedicated ? `${running.executor}, its own` : String(running.executor))],
   ['Placed there', (running) => (running.placed_because ? `${running.placed_because}, ${moment(running.placed_ms)}` : '–')],
@@ -69,6 +71,50 @@ const FACTS = [
   ['Journal position', (running) => count(running.position)],
   ['Restarts after a panic', (running) => (running.restarts ? `${count(running.restarts)}, the last took ${milliseconds(running.last_restart_ms)}` : '0')],
 ];
+
+/** Why a guild is on its node. */
+function because(placed) {
+  if (!placed) return '–';
+  if (placed.reason === 'ring') return `virtual node ${placed.ring.virtual_node} of ${placed.ring.node}, point ${placed.ring.point}`;
+  return placed.reason === 'override' ? `it was moved there; the ring has it on ${placed.ring.node}` : placed.reason;
+}
+
+/** Moving a guild to another node: a choice of nodes, and buttons; nothing where there is only one. */
+function mover(id, { client, report }) {
+  const choice = el('select', { id: 'move-node' });
+  const move = el('button', { type: 'button', text: 'Move to this node' });
+  const back = el('button', { type: 'button', text: 'Give it back to the ring' });
+  const element = el('div', { class: 'tools', hidden: true }, el('label', { for: 'move-node', text: 'Move to another node' }), choice, move, back);
+  const go = async (node, title, text, yes) => {
+    if (!await confirmed(title, text, yes)) return;
+    move.disabled = true;
+    back.disabled = true;
+    try {
+      const moved = await client.post(`/guilds/${id}/move`, { node });
+      notify(`The guild is on ${moved.to}${moved.pause_ms === null ? '' : `; it paused for ${milliseconds(moved.pause_ms)}`}.`, 'good');
+    } catch (error) {
+      report(error);
+    } finally {
+      move.disabled = false;
+      back.disabled = false;
+    }
+  };
+  move.addEventListener('click', () => go(
+    choice.value,
+    `Move this guild to ${choice.value}?`,
+    'It is handed over while it is in use: its messages wait for some milliseconds, nothing is lost. It stays there, whichever nodes come or leave, until it is moved again.',
+    'Move',
+  ));
+  back.addEventListener('click', () => go(null, 'Give this guild back to the ring?', 'It goes to the node that the ring has for it, and from then on wherever the ring has it.', 'Give back'));
+  const show = (nodes, placed) => {
+    const names = nodes.filter((node) => node.details?.state === 'ready' && node.name !== placed.node).map((node) => node.name);
+    const shown = [...choice.options].map((option) => option.value);
+    if (shown.join() !== names.join()) choice.replaceChildren(...names.map((name) => el('option', { value: name, text: name })));
+    element.hidden = names.length === 0;
+    back.hidden = placed.reason !== 'override';
+  };
+  return { element, show };
+}
 
 export function mount(root, { client, report, argument: id }) {
   const name = el('h1', { text: `Guild ${id}` });
@@ -84,8 +130,12 @@ export function mount(root, { client, report, argument: id }) {
   const samples = { values: (of) => kept.map((sample) => of(sample) ?? null) };
   const kept = [];
   const moves = table('Moves', [['When'], ['From', 'number'], ['To', 'number'], ['Why'], ['Pause', 'number']]);
-  const moved = section('Last moves', moves.element);
+  const moved = section('Between executors', moves.element);
   moved.hidden = true;
+  const journeys = table('Moves between nodes', [['When'], ['From'], ['To'], ['Why'], ['Pause', 'number']]);
+  const went = section('Between nodes', journeys.element);
+  went.hidden = true;
+  const toNode = mover(id, { client, report });
 
   const buttons = ACTIONS.map((action) => {
     const button = el('button', { type: 'button', text: action.label, hidden: true });
@@ -108,8 +158,9 @@ export function mount(root, { client, report, argument: id }) {
     name,
     about,
     el('div', { class: 'buttons actions' }, ...buttons, el('a', { class: 'button', href: `#/ring?guild=${id}`, text: 'Show on the ring' })),
+    toNode.element,
     el('div', { class: 'charts' }, ...charts.map((chart) => chart.element)),
-    el('div', { class: 'columns' }, section('Now', facts), moved),
+    el('div', { class: 'columns' }, section('Now', facts), el('div', {}, went, moved)),
   );
 
   let timer = null;
@@ -143,9 +194,36 @@ export function mount(root, { client, report, argument: id }) {
     )));
   };
 
+  const showJourneys = (list) => {
+    went.hidden = list.length === 0;
+    journeys.body.replaceChildren(...list.slice(0, 8).map((move) => el(
+      'tr',
+      {},
+      el('td', { title: moment(move.at_ms), text: `${span(Date.now() - move.at_ms)} ago` }),
+      el('td', { text: move.from }),
+      el('td', { text: move.to }),
+      el('td', { text: move.reason === 'nodes' ? 'a node came or leaves' : move.reason }),
+      el('td', { class: 'number', text: milliseconds(move.pause_ms) }),
+    )));
+  };
+
+  /** Where it is among nodes; at first, and with every fifth look. */
+  let looks = 0;
+  let placed = null;
+  const locate = async (node) => {
+    looks += 1;
+    if (placed?.node === node && looks % 5 !== 1) return;
+    const [placement, { nodes }, { moves: all }] = await Promise.all([client.get(`/placement?guild=${encodeURIComponent(id)}`), client.get('/nodes'), client.get('/moves')]);
+    if (left) return;
+    placed = placement;
+    toNode.show(nodes, placed);
+    showJourneys(all.filter((move) => move.id === id));
+  };
+
   const load = async () => {
     try {
       const { node, running, guild } = await client.get(`/guilds/${encodeURIComponent(id)}`);
+      await locate(node);
       if (left) return;
       if (guild) setText(name, guild.name);
       const members = guild?.approximate_member_count;
@@ -153,7 +231,7 @@ export function mount(root, { client, report, argument: id }) {
       if (running) {
         sample(running, performance.now());
         for (const chart of charts) chart.show(samples);
-        FACTS.forEach(([, of], index) => setText(values[index], of(running)));
+        FACTS.forEach(([, of], index) => setText(values[index], of(running, placed)));
         showMoves(running.moves ?? []);
       }
       ACTIONS.forEach((action, index) => {

@@ -71,7 +71,7 @@ export function mount(root, { client, report }) {
       const answer = await client.get(`/guilds?sort=${order.value}&limit=${SHOWN}`);
       if (left) return;
       guildRows(list.body, answer.guilds);
-      setText(running, `${count(answer.running)} running${answer.running > SHOWN ? `, the first ${SHOWN} shown` : ''}`);
+      setText(running, `${count(answer.running)} running on this node${answer.running > SHOWN ? `, the first ${SHOWN} shown` : ''}`);
     } catch (error) {
       report(error);
     }

@@ -7,7 +7,7 @@ import { bytes, count, figure, milliseconds, moment, span } from './format.js';
 import { guildRows, guildTable } from './guilds.js';
 
 const CHARTS = [
-  ['Messages published per second', { of: (push) => push.per_second.publishes, format: figure, note: 'Events that guilds handed to hubs' }],
+  ['Published per second', { of: (push) => push.per_second.publishes, format: figure, note: 'Events that guilds handed to hubs' }],
   ['Deliveries per second', { of: (push) => push.per_second.deliveries, format: figure, note: 'Dispatches handed to connections' }],
   ['Deliveries per write', { of: (push) => push.per_second.deliveries_per_write, format: figure, note: 'Events that left in one system call' }],
   ['Acknowledged within (p99)', { of: (push) => push.per_second.publish_ack.p99_ms, format: milliseconds, note: 'From a message\'s arrival to its acknowledgement' }],

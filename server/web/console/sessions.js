@@ -10,7 +10,7 @@ const COLUMNS = [
   ['User', 'id'],
   ['State'],
   ['Guilds', 'number'],
-  ['Waiting to be written', 'number'],
+  ['Lane: waiting to be written', 'number'],
   ['Kept for a Resume', 'number'],
   ['Dropped', 'number'],
   ['Worker', 'number'],
@@ -53,7 +53,7 @@ export function mount(root, { client, report }) {
         : await client.get('/sessions?limit=50');
       if (left) return;
       list.body.replaceChildren(...sessions.map(row));
-      setText(only, asked ? '' : `${count(all)} sessions, those first that have the most waiting for them`);
+      setText(only, asked ? '' : `${count(all)} sessions of this node, those first that have the most waiting for them`);
     } catch (error) {
       if (asked && error.status === 404) {
         list.body.replaceChildren();

@@ -1,11 +1,13 @@
 // A real browser: the machine's Chromium ($CHROMIUM, or /usr/bin/chromium), with a profile of its own.
 
-import { mkdir, mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
+
+import { smaller } from './png.mjs';
 
 /** Where screenshots go. */
 const OUTPUT = fileURLToPath(new URL('../../output/', import.meta.url));
@@ -57,8 +59,10 @@ export class Browser {
   }
 }
 
-/** Leaves a screenshot of the whole page. */
-export async function screenshot(page, name) {
-  await mkdir(OUTPUT, { recursive: true });
-  await page.screenshot({ path: path.join(OUTPUT, name), fullPage: true });
+/** Leaves a screenshot of the whole page, in tests/output/; where a folder is given there, packed for the repository. */
+export async function screenshot(page, name, folder) {
+  const into = folder || OUTPUT;
+  await mkdir(into, { recursive: true });
+  const png = await page.screenshot({ fullPage: true });
+  await writeFile(path.join(into, name), folder ? smaller(png) : png);
 }

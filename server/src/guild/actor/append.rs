@@ -1,12 +1,12 @@
 //! The append in flight: begun here, seen through by whoever has the guild when it ends.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use actix::{AsyncContext, Context};
+use actix::{ActorFuture, AsyncContext, Context};
 
 use super::GuildActor;
-use super::waits::waits;
 use crate::clock;
 use crate::guild::core::Batch;
 use crate::guild::stats::GuildStats;
@@ -49,10 +49,7 @@ impl GuildActor {
     /// Goes on when the append in flight has ended.
     pub(super) fn await_append(&self, ctx: &mut Context<Self>) {
         if self.in_flight.is_some() {
-            let life = self.life;
-            ctx.spawn(waits(move |actor, ctx, task| {
-                actor.awaits_append(life, ctx, task)
-            }));
+            ctx.spawn(InFlight { life: self.life });
         }
     }
 
@@ -79,25 +76,35 @@ impl GuildActor {
             Err(error) => self.append_failed(&error, ctx),
         }
     }
+}
 
-    /// Waits for the append in flight, of the state that began it: it goes with the guild where that is handed over.
-    fn awaits_append(
-        &mut self,
-        life: u64,
-        ctx: &mut Context<Self>,
+/// Waits for the append in flight. That belongs to the guild and not to this: it goes with the guild
+/// where it is handed over.
+struct InFlight {
+    /// The state that began it.
+    life: u64,
+}
+
+impl ActorFuture<GuildActor> for InFlight {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut GuildActor,
+        ctx: &mut Context<GuildActor>,
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        if self.life != life {
+        if actor.life != self.life {
             return Poll::Ready(());
         }
-        let Some(append) = &mut self.in_flight else {
+        let Some(append) = &mut actor.in_flight else {
             return Poll::Ready(());
         };
         let Poll::Ready(result) = append.as_mut().poll(task) else {
             return Poll::Pending;
         };
-        self.in_flight = None;
-        self.append_ended(result, ctx);
+        actor.in_flight = None;
+        actor.append_ended(result, ctx);
         Poll::Ready(())
     }
 }

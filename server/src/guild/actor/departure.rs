@@ -4,12 +4,11 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
-use actix::{ActorContext, AsyncContext, Context};
+use actix::{ActorContext, ActorFuture, AsyncContext, Context};
 use tokio::sync::oneshot;
 
 use super::recall::Recalls;
 use super::rejoin::Parked;
-use super::waits::waits;
 use super::{GuildActor, GuildMail};
 use crate::clock;
 use crate::guild::departure::{Farewell, Forward, moved_away};
@@ -39,7 +38,7 @@ impl GuildActor {
             fate: farewell.fate,
             forward: farewell.forward,
         }));
-        ctx.wait(waits(Self::departs));
+        ctx.wait(Departs);
     }
 
     /// Deals with mail of a guild that has gone; tells whether it has.
@@ -101,17 +100,28 @@ impl GuildActor {
             self.append_ended(result, ctx);
         }
     }
+}
 
-    /// Waits until the guild is at rest, and then until it is decided whether it goes.
-    fn departs(&mut self, ctx: &mut Context<Self>, task: &mut TaskContext<'_>) -> Poll<()> {
-        self.see_through(ctx, task);
-        let rests = self.core.is_settled() && self.in_flight.is_none();
-        let fails = self.stats.health() != Health::Serving || self.former.is_some();
-        let Some(Departing::Waits { at_rest, fate, .. }) = self.departing.as_deref_mut() else {
+/// Waits until the guild is at rest, and then until it is decided whether it goes.
+struct Departs;
+
+impl ActorFuture<GuildActor> for Departs {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut GuildActor,
+        ctx: &mut Context<GuildActor>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        actor.see_through(ctx, task);
+        let rests = actor.core.is_settled() && actor.in_flight.is_none();
+        let fails = actor.stats.health() != Health::Serving || actor.former.is_some();
+        let Some(Departing::Waits { at_rest, fate, .. }) = actor.departing.as_deref_mut() else {
             return Poll::Ready(());
         };
         if fails {
-            self.departing = None;
+            actor.departing = None;
             return Poll::Ready(());
         }
         if !rests {
@@ -124,8 +134,8 @@ impl GuildActor {
         // Only now: where it was decided before, what is under way is finished all the same.
         match Pin::new(fate).poll(task) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(())) => self.gone(),
-            Poll::Ready(Err(_)) => self.departing = None,
+            Poll::Ready(Ok(())) => actor.gone(),
+            Poll::Ready(Err(_)) => actor.departing = None,
         }
         Poll::Ready(())
     }

@@ -1,7 +1,6 @@
 //! Questions of nodes to each other, as NATS requests with JSON.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use async_nats::{Request as Asking, RequestErrorKind, Subscriber};
 use futures_util::StreamExt;
@@ -28,7 +27,6 @@ impl Peers {
         &self,
         node: &NodeName,
         question: &Question,
-        patience: Duration,
     ) -> Result<Value, Unanswered> {
         let peer = self.inner.peers.load().get(node).cloned();
         let Some(peer) = peer else {
@@ -39,7 +37,9 @@ impl Peers {
             return Err(Unanswered::new(503, "no NATS server is connected"));
         }
         let text = serde_json::to_vec(question).expect("questions are plain data");
-        let asking = Asking::new().payload(text.into()).timeout(Some(patience));
+        let asking = Asking::new()
+            .payload(text.into())
+            .timeout(Some(question.patience()));
         let to = subject(nats.name(), peer.incarnation);
         let asked = nats.inner.client.send_request(to, asking);
         let answered = tokio::select! {
