@@ -191,6 +191,19 @@ impl Point {
             generator_us_per_delivery: report.generator.cpu_us_per_delivery,
         }
     }
+
+    /// What tables show of it, in the order of their columns.
+    fn figures(&self) -> [f64; 7] {
+        [
+            f64::from(self.sessions),
+            self.rate,
+            self.acked_per_s,
+            self.deliveries_per_s,
+            self.p99_ms,
+            self.under_way,
+            self.under_way_by_little,
+        ]
+    }
 }
 
 fn print(scaled: &Scaled) {
@@ -199,15 +212,9 @@ fn print(scaled: &Scaled) {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for point in &scaled.points {
+        let [sessions, rate, acked, deliveries, p99, under_way, by_little] = point.figures();
         println!(
-            "| {} | {} | {:.1} | {:.0} | {:.1} | {:.2} | {:.2} | {} |",
-            point.sessions,
-            point.rate,
-            point.acked_per_s,
-            point.deliveries_per_s,
-            point.p99_ms,
-            point.under_way,
-            point.under_way_by_little,
+            "| {sessions} | {rate} | {acked:.1} | {deliveries:.0} | {p99:.1} | {under_way:.2} | {by_little:.2} | {} |",
             if point.counts { "yes" } else { "no" }
         );
     }

@@ -10,6 +10,12 @@ use serde_json::Value;
 
 const SESSIONS: u64 = 8;
 
+/// Forty messages a second to all of them, for a second and a quarter.
+#[rustfmt::skip]
+const LOAD: [&str; 10] = [
+    "--sessions", "8", "--rates", "40", "--seconds", "1", "--warmup", "0.25", "--drain", "30",
+];
+
 /// Runs a comparison and gives its JSON and its table.
 fn compare(name: &str, more: &[&str]) -> (Value, String) {
     let file = std::env::temp_dir().join(format!("compare-{}-{name}.json", std::process::id()));
@@ -31,25 +37,8 @@ fn compare(name: &str, more: &[&str]) -> (Value, String) {
 #[test]
 fn every_server_gets_the_same_load_and_every_delivery_is_accounted_for() {
     let peers = "floor,ws,actix-chat,guildhall";
-    let (report, table) = compare(
-        "rates",
-        &[
-            "--peers",
-            peers,
-            "--base",
-            "floor",
-            "--sessions",
-            "8",
-            "--rates",
-            "40",
-            "--seconds",
-            "1",
-            "--warmup",
-            "0.25",
-            "--drain",
-            "30",
-        ],
-    );
+    let more = [&["--peers", peers, "--base", "floor"], &LOAD[..]].concat();
+    let (report, table) = compare("rates", &more);
     assert_eq!(report["failures"], Value::Array(Vec::new()), "{report:#}");
     let samples = report["samples"].as_array().unwrap();
     let names: Vec<&str> = samples
@@ -91,19 +80,7 @@ fn every_server_gets_the_same_load_and_every_delivery_is_accounted_for() {
 #[test]
 #[ignore = "needs npm ci --ignore-scripts --prefix loadgen/peers/soketi"]
 fn a_server_of_the_pusher_protocol_gets_it_too() {
-    let load = [
-        "--sessions",
-        "8",
-        "--rates",
-        "40",
-        "--seconds",
-        "1",
-        "--warmup",
-        "0.25",
-        "--drain",
-        "30",
-    ];
-    let more = [&["--peers", "soketi", "--base", "soketi"], &load[..]].concat();
+    let more = [&["--peers", "soketi", "--base", "soketi"], &LOAD[..]].concat();
     let (report, _) = compare("soketi", &more);
     assert_eq!(report["failures"], Value::Array(Vec::new()), "{report:#}");
     let sample = &report["samples"][0];

@@ -18,13 +18,16 @@ async fn lines(server: &Server, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
     .await
 }
 
+/// A world with one member, whose server logs in JSON.
+async fn logged(setting: &str) -> World {
+    let setup = Setup::new().set("log.format=json").set(setting);
+    World::with(setup, 1).await
+}
+
 /// A request has a number in its response and its line, and the guild that it is about.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_and_connections_have_lines_at_debug() {
-    let setup = Setup::new()
-        .set("log.format=json")
-        .set("log.filter=guildhall_server=debug");
-    let world = World::with(setup, 1).await;
+    let world = logged("log.filter=guildhall_server=debug").await;
     let session = world.login(world.member()).await;
     let path = format!("/channels/{}/messages", world.channel);
     let answer = world.member().rest.get(&path).await;
@@ -53,10 +56,7 @@ async fn requests_and_connections_have_lines_at_debug() {
 /// By default there is no line for a request or a connection, and fan-outs are told of where that is set.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fan_outs_are_told_of_by_their_size_and_nothing_else_by_default() {
-    let setup = Setup::new()
-        .set("log.format=json")
-        .set("log.deliveries_every=2");
-    let world = World::with(setup, 1).await;
+    let world = logged("log.deliveries_every=2").await;
     let mut one = world.login(world.member()).await;
     let mut other = world.login(&world.owner).await;
     for text in ["first", "second", "third", "fourth"] {

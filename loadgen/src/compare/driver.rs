@@ -1,6 +1,8 @@
 //! How one kind of server is spoken to: what receivers say until they are subscribed, what a message looks like.
 
 pub(super) mod gateway;
+#[cfg(test)]
+mod hears;
 pub(super) mod nats;
 pub(super) mod plain;
 pub(super) mod pusher;

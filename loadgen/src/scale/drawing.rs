@@ -50,13 +50,8 @@ pub(super) fn throughput(out: &mut String, scaled: &Scaled) -> Result {
         top: TOP,
         bottom: BOTTOM,
     };
-    title(
-        out,
-        "Deliveries per second over sessions, and the fitted law",
-    )?;
-    frame.rows(out)?;
-    frame.columns(out, "")?;
-    below(out, &format!("sessions · {}", scaled.about))?;
+    let title = "Deliveries per second over sessions, and the fitted law";
+    grid(out, &frame, title, &format!("sessions · {}", scaled.about))?;
     for (index, RateFit { rate, fit }) in scaled.fits.iter().enumerate() {
         let colour = index % COLOURS;
         let mut says = format!("{} messages/s", number(*rate));
@@ -121,13 +116,12 @@ pub(super) fn little(out: &mut String, scaled: &Scaled) -> Result {
         top: TOP,
         bottom: BOTTOM,
     };
-    title(
+    grid(
         out,
+        &frame,
         "Little's law: messages under way, counted (upward) over rate × mean time to the acknowledgement",
+        "by Little's law; on the dotted line both are the same",
     )?;
-    frame.rows(out)?;
-    frame.columns(out, "")?;
-    below(out, "by Little's law; on the dotted line both are the same")?;
     write!(
         out,
         "<path class=\"line same\" d=\"M{LEFT} {BOTTOM}L{:.1} {TOP}\"/>",
@@ -158,21 +152,21 @@ fn of_rate(points: &[Point], rate: f64) -> impl Iterator<Item = &Point> {
         .filter(move |point| (point.rate - rate).abs() < 1e-9)
 }
 
-fn title(out: &mut String, text: &str) -> Result {
+/// The lines behind a drawing with their numbers, its title and what is below.
+fn grid(out: &mut String, frame: &Frame, title: &str, below: &str) -> Result {
     write!(
         out,
         "<text class=\"title\" x=\"{LEFT}\" y=\"18\">{}</text>",
-        escape(text)
-    )
-}
-
-fn below(out: &mut String, text: &str) -> Result {
+        escape(title)
+    )?;
+    frame.rows(out)?;
+    frame.columns(out, "")?;
     write!(
         out,
         "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
         WIDTH - RIGHT,
         HEIGHT - 8.0,
-        escape(text)
+        escape(below)
     )
 }
 

@@ -66,15 +66,7 @@ fn table(out: &mut String, points: &[Point]) -> Result {
     )?;
     for point in points {
         write!(out, "<tr>")?;
-        for value in [
-            f64::from(point.sessions),
-            point.rate,
-            point.acked_per_s,
-            point.deliveries_per_s,
-            point.p99_ms,
-            point.under_way,
-            point.under_way_by_little,
-        ] {
+        for value in point.figures() {
             write!(out, "<td class=n>{}", number(value))?;
         }
         let counts = match &point.why_not {

@@ -101,32 +101,32 @@ fn found(report: &Report, kinds: &[&str]) {
     assert!(!report.checks.first.is_empty());
 }
 
+/// A run with one fault, which is found as one violation of this kind and as nothing else.
+async fn found_once(point: &str, kind: &str) -> Report {
+    let report = broken(point, 1, "").await;
+    found(&report, &[kind]);
+    assert_eq!(report.violations, 1);
+    report
+}
+
 #[tokio::test]
 async fn a_dropped_delivery_is_found() {
-    let report = broken("drop_delivery", 1, "").await;
-    found(&report, &["loss"]);
-    assert_eq!(report.violations, 1);
+    found_once("drop_delivery", "loss").await;
 }
 
 #[tokio::test]
 async fn a_doubled_delivery_is_found() {
-    let report = broken("duplicate_delivery", 1, "").await;
-    found(&report, &["duplicate"]);
-    assert_eq!(report.violations, 1);
+    found_once("duplicate_delivery", "duplicate").await;
 }
 
 #[tokio::test]
 async fn swapped_deliveries_are_found() {
-    let report = broken("swap_deliveries", 1, "").await;
-    found(&report, &["reorder"]);
-    assert_eq!(report.violations, 1);
+    found_once("swap_deliveries", "reorder").await;
 }
 
 #[tokio::test]
 async fn a_leaked_private_message_is_found() {
-    let report = broken("leak_delivery", 1, "").await;
-    found(&report, &["leak"]);
-    assert_eq!(report.violations, 1);
+    let report = found_once("leak_delivery", "leak").await;
     let first = &report.checks.first[0];
     assert!(first.expected.contains("may not see"), "{first}");
 }

@@ -99,10 +99,11 @@ fn is_over(entry: &Revocation, now_s: u64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn grant(user_id: u64, issued_at: u64, fingerprint: u64) -> Grant {
+    /// What a token says.
+    pub(crate) fn grant(user_id: u64, issued_at: u64, fingerprint: u64) -> Grant {
         Grant {
             user_id,
             bot: false,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Directory, DirectoryError, DirectorySizes};
-use crate::auth::grant::{Fingerprint, Grant};
-use crate::auth::revocations::Revocation;
+use crate::auth::grant::Fingerprint;
+use crate::auth::revocations::{Revocation, tests::grant};
 use crate::protocol::limits::MAX_GUILDS_PER_USER;
 use crate::protocol::objects::User;
 use crate::protocol::{ChannelId, GuildId, UserId};
@@ -23,14 +23,6 @@ pub(crate) async fn run<D: Directory>(make: impl Fn() -> Arc<D>) {
 }
 
 async fn revoked_tokens_are_known(directory: &impl Directory) {
-    let grant = |user_id, issued_at, fingerprint| Grant {
-        user_id,
-        bot: false,
-        issued_at,
-        expires_at: None,
-        guilds: None,
-        fingerprint: Fingerprint(fingerprint),
-    };
     assert!(!directory.is_revoked(&grant(1, 10, 7)));
     let before = directory.revocations_entered();
     let token = Revocation::Token {

@@ -11,6 +11,7 @@ mod recovery;
 mod rejoin;
 mod retention;
 mod tools;
+mod waits;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -36,3 +36,6 @@ impl CompressedStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

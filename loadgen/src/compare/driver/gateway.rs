@@ -131,26 +131,15 @@ impl Driver for Gateway {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::tally::Tally;
-    use crate::marker::Marker;
+    use crate::compare::driver::hears::Hears;
 
     #[test]
     fn a_session_identifies_and_is_ready_with_its_guild() {
         let gateway = Endpoint::parse("ws://127.0.0.1:1/gateway", "ws").unwrap();
         let api = Endpoint::parse("http://127.0.0.1:1/api/v10", "http").unwrap();
         let mut driver = Gateway::new(gateway, api, 7, vec!["token-a".into()]);
-        let mut tally = Tally::new(1);
-        tally.begin(1, (0, u64::MAX));
-        let (mut replies, mut ready) = (Vec::new(), false);
-        let mut text = Vec::new();
-        let marker = Marker {
-            room: 0,
-            publish: 0,
-            intended: 1,
-            held: 0,
-        };
-        tally.codec().write(marker, 80, &mut text);
-        let text = String::from_utf8(text).unwrap();
+        let mut hears = Hears::of(1);
+        let text = hears.text(0, 80);
         let message =
             format!(r#"{{"t":"MESSAGE_CREATE","op":0,"d":{{"id":"5","content":"{text}"}},"s":3}}"#);
         let course = [
@@ -160,23 +149,12 @@ mod tests {
             (message.as_str(), true),
         ];
         for (payload, expected) in course {
-            let frame = Frame {
-                fin: true,
-                opcode: Opcode::Text,
-                payload: payload.as_bytes(),
-            };
-            let mut ear = Ear {
-                now: 9,
-                replies: &mut replies,
-                ready: &mut ready,
-                tally: &mut tally,
-            };
-            driver.frame(Who::Receiver(0), &frame, &mut ear).unwrap();
-            assert_eq!(ready, expected, "{payload}");
+            hears.frame(&mut driver, Opcode::Text, payload.as_bytes());
+            assert_eq!(hears.ready, expected, "{payload}");
         }
-        assert_eq!(tally.delivered(), 1);
+        assert_eq!(hears.tally.delivered(), 1);
         assert_eq!(driver.seq, [3]);
-        assert!(!replies.is_empty());
+        assert!(!hears.replies.is_empty());
         assert_eq!(driver.beat_every(), Some(Duration::from_millis(41_250)));
     }
 

@@ -127,23 +127,15 @@ impl Driver for Nats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::tally::Tally;
-    use crate::marker::Marker;
+    use crate::compare::driver::hears::Hears;
 
     /// What a server sends to a subscriber of three messages.
-    fn stream(tally: &Tally) -> Vec<u8> {
+    fn stream(hears: &Hears) -> Vec<u8> {
         let mut stream = b"INFO {\"a\":1}\r\nPONG\r\n".to_vec();
         for publish in 0..3 {
-            let marker = Marker {
-                room: 0,
-                publish,
-                intended: 1,
-                held: 0,
-            };
-            let mut text = Vec::new();
-            tally.codec().write(marker, 60, &mut text);
+            let text = hears.text(publish, 60);
             stream.extend_from_slice(format!("MSG compare 1 {}\r\n", text.len()).as_bytes());
-            stream.extend_from_slice(&text);
+            stream.extend_from_slice(text.as_bytes());
             stream.extend_from_slice(b"\r\nPING\r\n");
         }
         stream
@@ -151,33 +143,22 @@ mod tests {
 
     #[test]
     fn messages_are_found_however_the_stream_is_cut() {
-        let mut tally = Tally::new(1);
-        tally.begin(3, (0, u64::MAX));
-        let stream = stream(&tally);
+        let mut hears = Hears::of(3);
+        let stream = stream(&hears);
         for cut in 1..stream.len() {
             let endpoint = Endpoint::parse("ws://127.0.0.1:1", "ws").unwrap();
             let mut driver = Nats::new(endpoint, 1);
-            let (mut replies, mut ready) = (Vec::new(), false);
-            let before = tally.heard();
+            hears.replies.clear();
+            hears.ready = false;
+            let before = hears.tally.heard();
             for payload in [&stream[..cut], &stream[cut..]] {
-                let frame = Frame {
-                    fin: true,
-                    opcode: Opcode::Binary,
-                    payload,
-                };
-                let mut ear = Ear {
-                    now: 5,
-                    replies: &mut replies,
-                    ready: &mut ready,
-                    tally: &mut tally,
-                };
-                driver.frame(Who::Receiver(0), &frame, &mut ear).unwrap();
+                hears.frame(&mut driver, Opcode::Binary, payload);
             }
-            assert!(ready);
-            assert_eq!(tally.heard() - before, 3, "cut at {cut}");
+            assert!(hears.ready);
+            assert_eq!(hears.tally.heard() - before, 3, "cut at {cut}");
             // Three answers to pings, each a header, a mask and six bytes.
-            assert_eq!(replies.len(), 3 * 12);
+            assert_eq!(hears.replies.len(), 3 * 12);
         }
-        assert_eq!(tally.delivered(), 3);
+        assert_eq!(hears.tally.delivered(), 3);
     }
 }

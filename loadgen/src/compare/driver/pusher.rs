@@ -136,8 +136,7 @@ impl Driver for Pusher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::tally::Tally;
-    use crate::marker::Marker;
+    use crate::compare::driver::hears::Hears;
 
     fn driver() -> Pusher {
         // The application and the subscription that the protocol's documentation signs.
@@ -160,20 +159,10 @@ mod tests {
     #[test]
     fn a_receiver_subscribes_is_ready_and_hears() {
         let mut driver = driver();
-        let mut tally = Tally::new(1);
-        tally.begin(1, (0, u64::MAX));
-        let marker = Marker {
-            room: 0,
-            publish: 0,
-            intended: 1,
-            held: 0,
-        };
-        let mut text = Vec::new();
-        tally.codec().write(marker, 80, &mut text);
-        let text = String::from_utf8(text).unwrap();
+        let mut hears = Hears::of(1);
+        let text = hears.text(0, 80);
         let message =
             format!(r#"{{"event":"client-m","channel":"private-compare","data":"{text}"}}"#);
-        let (mut replies, mut ready) = (Vec::new(), false);
         for (payload, expected) in [
             (
                 r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\"}"}"#,
@@ -186,21 +175,10 @@ mod tests {
             (r#"{"event":"pusher:pong","data":{}}"#, true),
             (message.as_str(), true),
         ] {
-            let frame = Frame {
-                fin: true,
-                opcode: Opcode::Text,
-                payload: payload.as_bytes(),
-            };
-            let mut ear = Ear {
-                now: 9,
-                replies: &mut replies,
-                ready: &mut ready,
-                tally: &mut tally,
-            };
-            driver.frame(Who::Receiver(0), &frame, &mut ear).unwrap();
-            assert_eq!(ready, expected, "{payload}");
+            hears.frame(&mut driver, Opcode::Text, payload.as_bytes());
+            assert_eq!(hears.ready, expected, "{payload}");
         }
-        assert_eq!(tally.delivered(), 1);
-        assert!(!replies.is_empty());
+        assert_eq!(hears.tally.delivered(), 1);
+        assert!(!hears.replies.is_empty());
     }
 }

@@ -162,9 +162,15 @@ pub(crate) fn column_label(
     (x, bottom): (f64, f64),
     text: &str,
 ) -> std::fmt::Result {
+    // In the middle below its place, unless it would be cut off at the right.
+    let (x, anchor) = if x + RIGHT >= WIDTH {
+        (WIDTH, "end")
+    } else {
+        (x, "middle")
+    };
     write!(
         out,
-        "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
+        "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{text}</text>",
         bottom + LABEL_BELOW
     )
 }

@@ -1,12 +1,12 @@
 //! The append in flight: begun here, seen through by whoever has the guild when it ends.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use actix::{ActorFuture, AsyncContext, Context};
+use actix::{AsyncContext, Context};
 
 use super::GuildActor;
+use super::waits::waits;
 use crate::clock;
 use crate::guild::core::Batch;
 use crate::guild::stats::GuildStats;
@@ -49,7 +49,10 @@ impl GuildActor {
     /// Goes on when the append in flight has ended.
     pub(super) fn await_append(&self, ctx: &mut Context<Self>) {
         if self.in_flight.is_some() {
-            ctx.spawn(InFlight { life: self.life });
+            let life = self.life;
+            ctx.spawn(waits(move |actor, ctx, task| {
+                actor.awaits_append(life, ctx, task)
+            }));
         }
     }
 
@@ -76,35 +79,25 @@ impl GuildActor {
             Err(error) => self.append_failed(&error, ctx),
         }
     }
-}
 
-/// Waits for the append in flight. That belongs to the guild and not to this: it goes with the guild
-/// where it is handed over.
-struct InFlight {
-    /// The state that began it.
-    life: u64,
-}
-
-impl ActorFuture<GuildActor> for InFlight {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        actor: &mut GuildActor,
-        ctx: &mut Context<GuildActor>,
+    /// Waits for the append in flight, of the state that began it: it goes with the guild where that is handed over.
+    fn awaits_append(
+        &mut self,
+        life: u64,
+        ctx: &mut Context<Self>,
         task: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        if actor.life != self.life {
+        if self.life != life {
             return Poll::Ready(());
         }
-        let Some(append) = &mut actor.in_flight else {
+        let Some(append) = &mut self.in_flight else {
             return Poll::Ready(());
         };
         let Poll::Ready(result) = append.as_mut().poll(task) else {
             return Poll::Pending;
         };
-        actor.in_flight = None;
-        actor.append_ended(result, ctx);
+        self.in_flight = None;
+        self.append_ended(result, ctx);
         Poll::Ready(())
     }
 }

@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
-use actix::{ActorContext, ActorFuture, AsyncContext, Context};
+use actix::{ActorContext, AsyncContext, Context};
 use tokio::sync::oneshot;
 
 use super::recall::Recalls;
 use super::rejoin::Parked;
+use super::waits::waits;
 use super::{GuildActor, GuildMail};
 use crate::clock;
 use crate::guild::departure::{Farewell, Forward, moved_away};
@@ -38,7 +39,7 @@ impl GuildActor {
             fate: farewell.fate,
             forward: farewell.forward,
         }));
-        ctx.wait(Departs);
+        ctx.wait(waits(Self::departs));
     }
 
     /// Deals with mail of a guild that has gone; tells whether it has.
@@ -100,28 +101,17 @@ impl GuildActor {
             self.append_ended(result, ctx);
         }
     }
-}
 
-/// Waits until the guild is at rest, and then until it is decided whether it goes.
-struct Departs;
-
-impl ActorFuture<GuildActor> for Departs {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        actor: &mut GuildActor,
-        ctx: &mut Context<GuildActor>,
-        task: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        actor.see_through(ctx, task);
-        let rests = actor.core.is_settled() && actor.in_flight.is_none();
-        let fails = actor.stats.health() != Health::Serving || actor.former.is_some();
-        let Some(Departing::Waits { at_rest, fate, .. }) = actor.departing.as_deref_mut() else {
+    /// Waits until the guild is at rest, and then until it is decided whether it goes.
+    fn departs(&mut self, ctx: &mut Context<Self>, task: &mut TaskContext<'_>) -> Poll<()> {
+        self.see_through(ctx, task);
+        let rests = self.core.is_settled() && self.in_flight.is_none();
+        let fails = self.stats.health() != Health::Serving || self.former.is_some();
+        let Some(Departing::Waits { at_rest, fate, .. }) = self.departing.as_deref_mut() else {
             return Poll::Ready(());
         };
         if fails {
-            actor.departing = None;
+            self.departing = None;
             return Poll::Ready(());
         }
         if !rests {
@@ -134,8 +124,8 @@ impl ActorFuture<GuildActor> for Departs {
         // Only now: where it was decided before, what is under way is finished all the same.
         match Pin::new(fate).poll(task) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(())) => actor.gone(),
-            Poll::Ready(Err(_)) => actor.departing = None,
+            Poll::Ready(Ok(())) => self.gone(),
+            Poll::Ready(Err(_)) => self.departing = None,
         }
         Poll::Ready(())
     }

@@ -4,9 +4,10 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
-use actix::{ActorContext, ActorFuture, AsyncContext, Context};
+use actix::{ActorContext, AsyncContext, Context};
 use tokio::sync::oneshot;
 
+use super::waits::waits;
 use super::{GuildActor, GuildTools};
 use crate::clock;
 use crate::fanout::mail::GuildNews;
@@ -55,7 +56,7 @@ impl GuildActor {
             // Who moves the guild may have given up.
             let _ = ready.send(());
         }
-        ctx.wait(Awaited);
+        ctx.wait(waits(Self::awaits_word));
         true
     }
 
@@ -140,6 +141,18 @@ impl GuildActor {
         }
     }
 
+    /// Waits for the word; mail waits meanwhile.
+    fn awaits_word(&mut self, ctx: &mut Context<Self>, task: &mut TaskContext<'_>) -> Poll<()> {
+        let Some(succession) = &mut self.succession else {
+            return Poll::Ready(());
+        };
+        let Poll::Ready(word) = Pin::new(&mut succession.word).poll(task) else {
+            return Poll::Pending;
+        };
+        self.heard(word.ok(), ctx);
+        Poll::Ready(())
+    }
+
     fn heard(&mut self, word: Option<Word>, ctx: &mut Context<Self>) {
         self.succession = None;
         let word = word.unwrap_or(Word::Stop);
@@ -156,29 +169,6 @@ impl GuildActor {
             Word::Load => self.leave(ctx),
             Word::Stop => ctx.stop(),
         }
-    }
-}
-
-/// Waits for the word; mail waits meanwhile.
-struct Awaited;
-
-impl ActorFuture<GuildActor> for Awaited {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        actor: &mut GuildActor,
-        ctx: &mut Context<GuildActor>,
-        task: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        let Some(succession) = &mut actor.succession else {
-            return Poll::Ready(());
-        };
-        let Poll::Ready(word) = Pin::new(&mut succession.word).poll(task) else {
-            return Poll::Pending;
-        };
-        actor.heard(word.ok(), ctx);
-        Poll::Ready(())
     }
 }
 

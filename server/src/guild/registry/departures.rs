@@ -26,17 +26,7 @@ impl Registry {
     pub async fn depart(&self, guild: GuildId, forward: Forward) -> Result<Departure, MoveError> {
         let (at_rest, is_at_rest) = oneshot::channel();
         let incarnation = {
-            let entry = self.inner.running.get_mut(&guild);
-            let mut entry = entry.ok_or(MoveError::NotRunning(guild))?;
-            if !entry.mailer.is_open() {
-                return Err(MoveError::NotRunning(guild));
-            }
-            if entry.moving.is_some() {
-                return Err(MoveError::AlreadyMoving);
-            }
-            if entry.stats.health() == Health::Quarantined {
-                return Err(MoveError::Quarantined);
-            }
+            let mut entry = self.movable(guild)?;
             let (sender, fate) = oneshot::channel();
             entry.moving = Some(Moving::Departing(sender));
             let farewell = Farewell {

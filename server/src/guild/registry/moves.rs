@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::Addr;
+use dashmap::mapref::one::RefMut;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -117,12 +118,13 @@ impl Registry {
         }
     }
 
-    fn prepare(&self, guild: GuildId) -> Result<Prepared<'_>, MoveError> {
-        if self.inner.draining.load(Ordering::Relaxed) {
-            return Err(MoveError::Draining);
-        }
+    /// A guild that may be moved: it runs, is not being moved and not quarantined.
+    pub(super) fn movable(
+        &self,
+        guild: GuildId,
+    ) -> Result<RefMut<'_, GuildId, Running>, MoveError> {
         let entry = self.inner.running.get_mut(&guild);
-        let mut entry = entry.ok_or(MoveError::NotRunning(guild))?;
+        let entry = entry.ok_or(MoveError::NotRunning(guild))?;
         if !entry.mailer.is_open() {
             return Err(MoveError::NotRunning(guild));
         }
@@ -132,6 +134,14 @@ impl Registry {
         if entry.stats.health() == Health::Quarantined {
             return Err(MoveError::Quarantined);
         }
+        Ok(entry)
+    }
+
+    fn prepare(&self, guild: GuildId) -> Result<Prepared<'_>, MoveError> {
+        if self.inner.draining.load(Ordering::Relaxed) {
+            return Err(MoveError::Draining);
+        }
+        let mut entry = self.movable(guild)?;
         entry.moving = Some(Moving::Preparing);
         Ok(Prepared {
             registry: self,

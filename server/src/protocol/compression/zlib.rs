@@ -224,4 +224,4 @@ extern "C" fn allocate(context: *mut c_void, items: c_uint, size: c_uint) -> *mu
 extern "C" fn release(_context: *mut c_void, _address: *mut c_void) {}
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

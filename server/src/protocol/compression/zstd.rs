@@ -87,20 +87,22 @@ impl fmt::Debug for ZstdStream {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+pub(super) mod tests {
     use zstd_safe::DCtx;
 
     use super::*;
+    use crate::protocol::compression::tests::Client as _;
 
     /// Reads a connection's messages as a client does: one context for all of them.
-    struct Client(DCtx<'static>);
+    pub(in crate::protocol::compression) struct Client(DCtx<'static>);
 
     impl Client {
-        fn new() -> Self {
+        pub(in crate::protocol::compression) fn new() -> Self {
             Self(DCtx::create())
         }
+    }
 
+    impl crate::protocol::compression::tests::Client for Client {
         fn receive(&mut self, message: &[u8]) -> Vec<u8> {
             let mut payload = Vec::with_capacity(4_096);
             let mut input = InBuffer::around(message);
@@ -151,46 +153,5 @@ mod tests {
         let first = compress(&mut stream, &message(1)).len();
         let second = compress(&mut stream, &message(2)).len();
         assert!(second * 2 < first, "{first} bytes, then {second}");
-    }
-
-    #[test]
-    fn parts_are_one_payload_and_the_output_is_appended() {
-        let mut out = b"head".to_vec();
-        let mut stream = ZstdStream::new();
-        let parts: [&[u8]; 5] = [b"{\"s\":", b"", b"17", b",\"d\":", b"{}}"];
-        stream.compress(&parts, &mut out);
-        let first = out.len();
-        stream.compress(&parts, &mut out);
-        assert_eq!(&out[..4], b"head");
-        let mut client = Client::new();
-        assert_eq!(client.receive(&out[4..first]), b"{\"s\":17,\"d\":{}}");
-        assert_eq!(client.receive(&out[first..]), b"{\"s\":17,\"d\":{}}");
-    }
-
-    fn payload() -> impl Strategy<Value = Vec<u8>> {
-        prop_oneof![
-            4 => "[a-z{}\":,0-9]{1,600}".prop_map(String::into_bytes),
-            2 => (any::<u8>(), 1_usize..40_000).prop_map(|(byte, len)| vec![byte; len]),
-            1 => proptest::collection::vec(any::<u8>(), 1..40_000),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn any_payloads_in_any_parts_come_back_one_by_one(
-            payloads in proptest::collection::vec((payload(), 1_usize..5), 1..30),
-        ) {
-            let mut stream = ZstdStream::new();
-            let mut client = Client::new();
-            for (payload, parts) in payloads {
-                let size = payload.len().div_ceil(parts).max(1);
-                let parts: Vec<_> = payload.chunks(size).collect();
-                let mut message = Vec::new();
-                stream.compress(&parts, &mut message);
-                prop_assert_eq!(client.receive(&message), payload);
-            }
-        }
     }
 }

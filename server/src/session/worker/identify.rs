@@ -103,9 +103,8 @@ impl Worker {
     ) -> usize {
         let id = SessionId::random();
         let generation = self.generation();
-        let user_id = user.id;
         let scope = self.scope_of(connection);
-        let key = self.sessions.insert(Session {
+        let key = self.settle_in(Session {
             id,
             generation,
             user,
@@ -122,10 +121,17 @@ impl Worker {
             dirty: false,
             waits: false,
         });
-        self.by_id.insert(id, key);
-        self.by_user.entry(user_id).or_default().push(key);
-        self.shared.links.place(id, self.hub);
         self.activate(connection, key);
+        key
+    }
+
+    /// A session is this worker's from now on, under the key that is answered.
+    pub(super) fn settle_in(&mut self, session: Session) -> usize {
+        let (id, user) = (session.id, session.user.id);
+        let key = self.sessions.insert(session);
+        self.by_id.insert(id, key);
+        self.by_user.entry(user).or_default().push(key);
+        self.shared.links.place(id, self.hub);
         key
     }
 

@@ -147,7 +147,7 @@ impl Worker {
         let now_ms = self.now_ms();
         let generation = self.generation();
         let (id, user_id) = (parts.id, parts.user.id);
-        let key = self.sessions.insert(Session {
+        let key = self.settle_in(Session {
             id,
             generation,
             user: parts.user,
@@ -164,9 +164,6 @@ impl Worker {
             dirty: false,
             waits: false,
         });
-        self.by_id.insert(id, key);
-        self.by_user.entry(user_id).or_default().push(key);
-        self.shared.links.place(id, self.hub);
         for past in parts.present {
             let guild = past.guild;
             let session = &mut self.sessions[key];
