@@ -80,7 +80,7 @@ export function mount(root, { history }) {
       })));
       name(parts.busiest, own.slice(0, NAMED));
       const guilds = executor.guilds === 1 ? '1 guild' : `${count(executor.guilds)} guilds`;
-      setText(parts.about, `${guilds}, ${count(executor.waiting_requests)} requests waiting`);
+      setText(parts.about, `${guilds}, ${count(executor.waiting_requests)} ${executor.waiting_requests === 1 ? 'request' : 'requests'} waiting`);
     }
     for (const [id, parts] of cards) {
       if (seen.has(id)) continue;

@@ -103,7 +103,7 @@ function moveTable() {
     list.element.hidden = moves.length === 0;
     setText(pauses, moves.length === 0
       ? 'No guild has changed its node.'
-      : `The last ${count(moves.length)} moves, of which the newest are shown. Pauses: half within ${milliseconds(pause.p50_ms)}, 99 % within ${milliseconds(pause.p99_ms)}, the longest ${milliseconds(pause.max_ms)}.`);
+      : `${moves.length > MOVES_SHOWN ? `The newest ${MOVES_SHOWN} of ${count(moves.length)} moves. ` : ''}Pauses: half within ${milliseconds(pause.p50_ms)}, 99 % within ${milliseconds(pause.p99_ms)}, the longest ${milliseconds(pause.max_ms)}.`);
     const seen = moves.slice(0, MOVES_SHOWN);
     const key = seen.map((move) => `${move.at_ms} ${move.id}`).join();
     if (key !== shown) list.body.replaceChildren(...seen.map(row));

@@ -47,7 +47,7 @@ export function mount(root, { history, client }) {
     if (!push) return;
     for (const chart of charts) chart.show(history);
     FACTS.forEach(([, of], index) => setText(values[index], of(push)));
-    guildRows(top.body, (push.guilds ?? []).slice(0, 8), client);
+    guildRows(top.body, (push.guilds ?? []).slice(0, 6), client);
   };
   return { show };
 }

@@ -90,7 +90,7 @@ async function hold(page) {
   return {
     async goesOn() {
       release();
-      await page.unroute('**/admin/v1/nodes', answers);
+      await page.unrouteAll({ behavior: 'wait' });
     },
   };
 }
