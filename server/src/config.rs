@@ -14,6 +14,7 @@ pub mod guild;
 pub mod limits;
 pub mod listen;
 pub mod log;
+mod nats_address;
 pub mod node;
 mod page;
 pub mod placement;
@@ -30,6 +31,7 @@ mod value;
 
 pub use error::{ConfigError, ConfigErrors, EXIT_BAD_CONFIG, Origin};
 pub use log::LogFormat;
+pub use nats_address::{NatsAddress, NatsLogin};
 pub use page::page;
 pub use public_url::{API_PATH, GATEWAY_PATH, InvalidPublicUrl, PublicUrl};
 pub use secret::{Secret, SecretFileError};
@@ -229,7 +231,9 @@ impl fmt::Display for Config {
                 origin => writeln!(f, "# {unit}default {default}; from {origin}")?,
             }
             match value {
-                Some(value) if value == "\"hidden\"" => writeln!(f, "# {name} = (hidden)")?,
+                Some(value) if value.contains(nats_address::HIDDEN) => {
+                    writeln!(f, "# {name} = {value}")?;
+                }
                 Some(value) => writeln!(f, "{name} = {value}")?,
                 None => writeln!(f, "# {name} is not set")?,
             }

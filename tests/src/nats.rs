@@ -33,6 +33,12 @@ impl NatsServer {
         Self::start_with(Vec::new()).await
     }
 
+    /// Starts one that lets in nobody but this user.
+    pub async fn guarded(user: &str, password: &str) -> Self {
+        let more = ["--user", user, "--pass", password].map(str::to_owned);
+        Self::start_with(more.to_vec()).await
+    }
+
     /// Starts so many that keep everything together, and waits until they do.
     pub async fn cluster(count: u16) -> Vec<Self> {
         let routes: Vec<u16> = (0..count).map(|_| free_port()).collect();

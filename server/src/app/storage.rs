@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{StartError, data_error};
 use crate::cluster::lease::Lease;
 use crate::cluster::nats::{ClusterThread, Nats, NatsDirectory, NatsJournal, NatsSettings};
-use crate::config::Config;
 use crate::config::store::Durability;
+use crate::config::{Config, NatsAddress};
 use crate::counters::Counters;
 use crate::directory::{Directory, MemoryDirectory};
 use crate::guild::core::record;
@@ -66,7 +66,13 @@ impl Storage {
     /// Connects to NATS, and waits until the directory is read. Blocks on the network.
     fn on_nats(config: &Config) -> Result<Self, StartError> {
         let settings = NatsSettings {
-            servers: config.cluster.nats.clone(),
+            servers: config.cluster.nats.iter().map(NatsAddress::url).collect(),
+            login: config
+                .cluster
+                .nats
+                .iter()
+                .find_map(NatsAddress::login)
+                .cloned(),
             name: config.cluster.name.clone(),
             node: config.node.name.to_string(),
             replicas: config.cluster.replicas,

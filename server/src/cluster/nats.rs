@@ -32,6 +32,8 @@ use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Event, connection};
 use bytes::Bytes;
 
+use crate::config::NatsLogin;
+
 pub use directory::NatsDirectory;
 pub use journal::NatsJournal;
 pub use thread::ClusterThread;
@@ -54,6 +56,8 @@ const HEADERS: usize = 1 << 10;
 pub struct NatsSettings {
     /// Addresses, `nats://host:port`.
     pub servers: Vec<String>,
+    /// As whom to connect, where they ask for it.
+    pub login: Option<NatsLogin>,
     /// What all names begin with.
     pub name: String,
     /// Who connects, as NATS shows it.
@@ -128,6 +132,12 @@ impl Nats {
                 RECONNECT.min(Duration::from_millis(20).saturating_mul(factor))
             })
             .event_callback(|event| async move { log_event(&event) });
+        // The client takes no login from an address, and its log shows addresses as they are.
+        let options = match settings.login.clone() {
+            None => options,
+            Some(NatsLogin::Token(token)) => options.token(token),
+            Some(NatsLogin::User { user, password }) => options.user_and_password(user, password),
+        };
         let connecting = options.connect(settings.servers.clone());
         let client = tokio::time::timeout(CONNECT, connecting)
             .await

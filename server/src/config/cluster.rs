@@ -1,6 +1,7 @@
 //! `[cluster]`: the NATS servers that keep what a node would keep on its own disk.
 
 use super::check::within;
+use super::nats_address::NatsAddress;
 use super::setting::section;
 
 /// `cluster.name`.
@@ -23,9 +24,10 @@ const MAX_NAME: usize = 32;
 section! {
     /// The NATS servers that keep what a node would keep on its own disk.
     pub struct Cluster = "cluster" {
-        /// Addresses of NATS servers with JetStream, such as `nats://127.0.0.1:4222`; a user and a
-        /// password may stand before the host. Empty: journal and directory are in `store.dir`.
-        nats: Vec<String> = Vec::new(), None, nats_addresses;
+        /// Addresses of NATS servers with JetStream, such as `nats://127.0.0.1:4222`; `user:password@` or
+        /// `token@`, percent-encoded, may stand before the host, the same in all of them. Empty: journal and
+        /// directory are in `store.dir`.
+        nats: Vec<NatsAddress> = Vec::new(), None, one_login;
         /// What the names of streams and subjects on NATS begin with: letters, digits, `-` and `_`.
         name: String = DEFAULT_NAME.to_owned(), None, nats_name;
         /// Copies that NATS keeps of everything; more than 1 needs that many NATS servers.
@@ -46,15 +48,14 @@ section! {
 }
 
 #[allow(clippy::ptr_arg)] // the section macro hands over a reference to the field's type
-fn nats_addresses(addresses: &Vec<String>) -> Result<(), String> {
-    let good = |address: &String| {
-        let host = address.strip_prefix("nats://");
-        host.is_some_and(|host| !host.is_empty() && !host.contains([' ', '/']))
-    };
-    if addresses.iter().all(good) {
+fn one_login(addresses: &Vec<NatsAddress>) -> Result<(), String> {
+    let mut logins = addresses.iter().filter_map(NatsAddress::login);
+    let first = logins.next();
+    if logins.all(|login| Some(login) == first) {
         Ok(())
     } else {
-        Err("expected addresses of the form nats://host:port".to_owned())
+        // Servers that these ones name as well are connected to in the same way.
+        Err("expected the same user and password, or token, in all addresses".to_owned())
     }
 }
 

@@ -154,9 +154,11 @@ fn what_is_shown_reads_back_and_hides_secrets() {
         ("GUILDHALL_LISTEN__PUBLIC_URL", "https://chat.example.org"),
         ("GUILDHALL_PLACEMENT__WEIGHTS", "node-1=2"),
         ("GUILDHALL_LOG__FORMAT", "json"),
+        ("GUILDHALL_CLUSTER__NATS", "nats://a, nats://me:horse@b"),
     ]);
     let config = Config::load(&sources).unwrap();
     let shown = config.to_string();
+    assert!(shown.contains("\n# nats = [\"nats://a\", \"nats://me:(hidden)@b\"]\n"));
     for secret in ["horse", "staple"] {
         assert!(!shown.contains(secret), "{shown}");
         assert!(!format!("{config:?}").contains(secret));
@@ -171,8 +173,19 @@ fn what_is_shown_reads_back_and_hides_secrets() {
     assert_eq!(again.placement, config.placement);
     again.auth = config.auth.clone();
     again.admin = config.admin.clone();
+    again.cluster = config.cluster.clone();
     again.origins.clone_from(&config.origins);
     assert_eq!(again, config);
+}
+
+#[test]
+fn addresses_of_nats_have_one_login() {
+    let load = |nats| Config::load(&env(&[("GUILDHALL_CLUSTER__NATS", nats)]));
+    assert!(load("nats://me:horse@a,nats://b,nats://me:horse@c").is_ok());
+    let error = load("nats://me:horse@a,nats://me:battery@b").unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("the same user"), "{error}");
+    assert!(!error.contains("horse") && !error.contains("battery"));
 }
 
 #[test]

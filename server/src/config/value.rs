@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::nats_address::HIDDEN;
 use super::public_url::PublicUrl;
 use super::secret::{MIN_SECRET_LEN, Secret};
 use crate::placement::{NodeName, Weight};
@@ -95,7 +96,7 @@ textual! {
     IpAddr: parse_host, ToString::to_string;
     NodeName: |text| Self::new(text).map_err(|e| e.to_string()), ToString::to_string;
     PublicUrl: |text| Self::parse(text).map_err(|e| e.to_string()), ToString::to_string;
-    Secret: parse_secret, |_| "hidden".to_owned();
+    Secret: parse_secret, |_| HIDDEN.to_owned();
 }
 
 fn parse_path(text: &str) -> Result<PathBuf, String> {

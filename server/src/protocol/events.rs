@@ -31,7 +31,6 @@ pub enum EventName {
     MessageReactionRemove,
     TypingStart,
     PresenceUpdate,
-    UserUpdate,
 }
 
 impl EventName {
@@ -61,16 +60,13 @@ impl EventName {
             Self::MessageReactionRemove => "MESSAGE_REACTION_REMOVE",
             Self::TypingStart => "TYPING_START",
             Self::PresenceUpdate => "PRESENCE_UPDATE",
-            Self::UserUpdate => "USER_UPDATE",
         }
     }
 
     /// The intent a session must have to receive the event in a guild; `NONE` where it always does.
     pub const fn guild_intent(self) -> Intents {
         match self {
-            Self::Ready | Self::Resumed | Self::GuildMembersChunk | Self::UserUpdate => {
-                Intents::NONE
-            }
+            Self::Ready | Self::Resumed | Self::GuildMembersChunk => Intents::NONE,
             Self::GuildCreate
             | Self::GuildUpdate
             | Self::GuildDelete

@@ -47,6 +47,7 @@ impl Server {
     pub(crate) fn connect(&self, name: &str) -> Nats {
         let settings = NatsSettings {
             servers: vec![format!("nats://127.0.0.1:{}", self.port)],
+            login: None,
             name: name.to_owned(),
             node: "test".to_owned(),
             replicas: 1,
