@@ -30,8 +30,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write those of all commands
+    Man(ManArgs),
     /// Become another program that ends with the process that started this one
     #[command(hide = true)]
     Tethered(TetheredArgs),
@@ -80,6 +80,14 @@ pub struct ConfigArgs {
 pub struct CompletionsArgs {
     /// For which
     pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `guildhall man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder to write a page for each command into
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
 }
 
 /// Arguments of `guildhall token`.

@@ -16,6 +16,14 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// When a moment was or will be, since the Unix epoch.
+pub fn unix_at(moment: Instant) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let (now, here) = (now.unwrap_or_default(), Instant::now());
+    (now + moment.saturating_duration_since(here))
+        .saturating_sub(here.saturating_duration_since(moment))
+}
+
 /// Time since this was first asked in the process; it never steps back.
 pub fn uptime() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();

@@ -9,6 +9,7 @@ mod latency;
 mod moves;
 mod process;
 mod registration;
+mod spans;
 
 pub use balance::BalanceFigures;
 pub use figures::{Figures, LatencyFigures, Rates};

@@ -6,6 +6,7 @@
 //! * [`placement`] — the consistent-hash ring that decides which node owns a guild. Pure.
 //! * [`clock`] — the one place that asks the system for the time.
 //! * [`auth`] — tokens and rate limits.
+//! * [`spans`] — where the time of a request goes, told to a collector.
 //! * [`counters`] — the figures every room counts into.
 //! * [`config`], [`cli`] — settings and the command line.
 //! * [`supervision`] — bounded mail between actors.
@@ -41,6 +42,7 @@ pub mod journal;
 pub mod placement;
 pub mod protocol;
 pub mod session;
+pub mod spans;
 pub mod store;
 pub mod supervision;
 pub mod web;

@@ -9,11 +9,12 @@ use clap::CommandFactory;
 use guildhall_server::app::{self, App, Demo};
 use guildhall_server::auth::tokens::TokenSigner;
 use guildhall_server::cli::{
-    self, Cli, Command, CompletionsArgs, ConfigArgs, DevArgs, NodeArgs, TetheredArgs, TokenArgs,
+    self, Cli, Command, CompletionsArgs, ConfigArgs, DevArgs, ManArgs, NodeArgs, TetheredArgs,
+    TokenArgs,
 };
 use guildhall_server::config::{Config, ConfigErrors, EXIT_BAD_CONFIG, LogFormat};
 use guildhall_server::dev_cluster::{DevCluster, NodeAddress};
-use guildhall_server::{clock, dev_banner};
+use guildhall_server::{clock, dev_banner, spans};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -33,9 +34,10 @@ fn main() -> ExitCode {
         Command::Token(args) => token(&args),
         Command::Config(args) => config(&args),
         Command::Completions(args) => completions(&args),
-        Command::Man => man(),
+        Command::Man(args) => man(&args),
         Command::Tethered(args) => Err(tethered(&args).into()),
     };
+    spans::finish();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<ConfigErrors>() => {
@@ -186,7 +188,11 @@ fn completions(args: &CompletionsArgs) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(&script)?)
 }
 
-fn man() -> anyhow::Result<()> {
+fn man(args: &ManArgs) -> anyhow::Result<()> {
+    if let Some(dir) = &args.dir {
+        let wrote = clap_mangen::generate_to(Cli::command(), dir);
+        return wrote.with_context(|| format!("cannot write into {}", dir.display()));
+    }
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;
     Ok(std::io::stdout().write_all(&page)?)
@@ -209,6 +215,10 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
     match config.log.format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
+    }
+    if let Some(endpoint) = config.log.otlp_endpoint.clone() {
+        let node = config.node.name.to_string();
+        spans::start(endpoint, config.log.otlp_every, node).context("log.otlp_endpoint")?;
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 // Runs one client against a server of its own:
 //
-//   node run.mjs --server BINARY [--nodes N] [--set KEY=VALUE]… [--limit SECONDS] -- COMMAND [ARGUMENT…]
+//   node run.mjs --server BINARY [--nodes N] [--set KEY=VALUE]… [--tls] [--limit SECONDS] -- COMMAND [ARGUMENT…]
+//
+// With --tls the server speaks TLS with a certificate of its own, which Node.js and Python trust by the
+// environment that the command has; needs openssl.
 //
 // The command finds in its environment
 //   GUILDHALL_DEV      the JSON line of `guildhall dev --json`; its addresses lead through the proxy
@@ -9,7 +12,7 @@
 //   TMPDIR             a directory that is removed afterwards
 // Exit status: 0 when the command and the server's stop both succeeded.
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -23,17 +26,28 @@ const { values, positionals } = parseArgs({
     server: { type: 'string' },
     nodes: { type: 'string', default: '1' },
     set: { type: 'string', multiple: true, default: [] },
+    tls: { type: 'boolean', default: false },
     limit: { type: 'string', default: '120' },
   },
   allowPositionals: true,
 });
 if (!values.server || positionals.length === 0) {
-  console.error('usage: node run.mjs --server BINARY [--nodes N] [--set KEY=VALUE]… [--limit SECONDS] -- COMMAND [ARGUMENT…]');
+  console.error('usage: node run.mjs --server BINARY [--nodes N] [--set KEY=VALUE]… [--tls] [--limit SECONDS] -- COMMAND [ARGUMENT…]');
   process.exit(64);
 }
 
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'guildhall-client-'));
 let client;
+
+/** Makes a certificate for 127.0.0.1 that is signed by itself; gives where it and its key are. */
+function makeIdentity() {
+  const [certificate, key] = ['server.crt', 'server.key'].map((name) => path.join(scratch, name));
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
+    '-days', '2', '-subj', '/CN=guildhall test', '-addext', 'subjectAltName=IP:127.0.0.1',
+    '-out', certificate, '-keyout', key], { stdio: ['ignore', 'ignore', 'pipe'] });
+  values.set.push(`listen.tls_cert=${certificate}`, `listen.tls_key=${key}`);
+  return { NODE_EXTRA_CA_CERTS: certificate, SSL_CERT_FILE: certificate };
+}
 
 /** Runs the client command; resolves to a sentence about its failure, or null. */
 function runClient(environment) {
@@ -100,12 +114,15 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 let failure;
 try {
   const { port, controlUrl } = await proxy.start();
-  await server.start(values.server, path.join(scratch, 'data'), `http://127.0.0.1:${port}`, values);
+  const trust = values.tls ? makeIdentity() : {};
+  const scheme = values.tls ? 'https' : 'http';
+  await server.start(values.server, path.join(scratch, 'data'), `${scheme}://127.0.0.1:${port}`, values);
   proxy.target = server.port;
   failure = await runClient({
     GUILDHALL_DEV: server.line,
-    GUILDHALL_DIRECT: `http://127.0.0.1:${server.port}/api/v10`,
+    GUILDHALL_DIRECT: `${scheme}://127.0.0.1:${server.port}/api/v10`,
     GUILDHALL_PROXY: controlUrl,
+    ...trust,
   });
 } catch (error) {
   failure = error.message;

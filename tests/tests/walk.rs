@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use guildhall_tests::binary;
+use guildhall_tests::{DEADLINE, Identity, Setup, binary};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Start of a line with a command.
@@ -28,7 +30,8 @@ fn shell(folder: &Path, line: &str) -> Command {
         .env_clear()
         .env(
             "PATH",
-            format!("{}:{path}", binary.parent().unwrap().display()),
+            // Debian's nats-server is in a folder that not everybody's PATH has.
+            format!("{}:{path}:/usr/sbin", binary.parent().unwrap().display()),
         )
         .args(["-c", line]);
     shell
@@ -79,6 +82,12 @@ fn commands_in_the_docs_print_what_stands_there() {
 struct Running(Child);
 
 impl Running {
+    /// Starts a line in a shell, with its output in the file `log`.
+    fn start(folder: &Path, line: &str) -> Self {
+        let child = shell(folder, &format!("exec {line} >log 2>&1")).spawn();
+        Self(child.unwrap())
+    }
+
     fn interrupt(&mut self) -> Option<i32> {
         let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.unwrap(), Signal::INT).unwrap();
@@ -147,4 +156,235 @@ fn the_first_success_of_the_readme_is_one() {
         assert_eq!(running.interrupt(), Some(0));
     }
     assert_eq!(guilds[0], guilds[1]);
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+/// Waits until something listens there and, where it speaks HTTP, until it is ready.
+fn until_ready(port: u16, is_http: bool, log: &Path) {
+    let begun = Instant::now();
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        if !is_http {
+            return Ok(true);
+        }
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+        let mut start = [0; 12];
+        stream.read_exact(&mut start)?;
+        Ok(&start == b"HTTP/1.1 200")
+    };
+    while !ask().unwrap_or(false) {
+        let log = fs::read_to_string(log).unwrap_or_default();
+        assert!(begun.elapsed() < DEADLINE, "nothing at {port}: {log}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Runs a line that serves, with ports and data of the test's own, until it is ready, and stops it.
+fn serves(folder: &Path, line: &str) {
+    let port = free_port();
+    let own = format!("--port 0 --admin-port {port} --data data");
+    let mut running = Running::start(folder, &format!("{line} {own}"));
+    until_ready(port, true, &folder.join("log"));
+    assert_eq!(running.interrupt(), Some(0), "{line}");
+}
+
+/// The only indented line of a page that begins so, without the remark behind it.
+fn line_of(page: &str, start: &str) -> String {
+    let page = doc(page);
+    let mut found = page.lines().filter_map(|line| {
+        let line = line.strip_prefix("    ")?;
+        line.starts_with(start).then_some(line)
+    });
+    let line = found.next().unwrap();
+    assert_eq!(found.next(), None, "two lines with {start}");
+    line.split(" #").next().unwrap().trim().to_owned()
+}
+
+/// A server under TLS with the files that the line names.
+#[test]
+fn the_line_for_tls_starts_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    Identity::new().write(folder.path());
+    let line = line_of(
+        "docs/operations.md",
+        "guildhall serve --set listen.tls_cert",
+    );
+    let here = folder.path().display().to_string();
+    serves(folder.path(), &line.replace("/etc/guildhall/tls", &here));
+}
+
+/// A NATS server and a node that keeps everything there.
+#[test]
+fn the_lines_for_a_cluster_start_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (nats, node) = (folder.path().join("nats"), folder.path().join("node"));
+    for folder in [&nats, &node] {
+        fs::create_dir(folder).unwrap();
+    }
+    let port = free_port();
+    let line = line_of("docs/cluster.md", "nats-server ");
+    let line = line.replace("/var/lib/nats", &nats.display().to_string());
+    let _nats = Running::start(&nats, &line.replace("4222", &port.to_string()));
+    until_ready(port, false, &nats.join("log"));
+
+    let page = doc("docs/cluster.md");
+    let begin = page.find("    [node]\n").unwrap();
+    let settings = page[begin..].lines();
+    let settings: Vec<&str> = settings
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .map(str::trim)
+        .collect();
+    let settings = settings.join("\n");
+    let settings = settings.replace("4222", &port.to_string());
+    let settings = settings.replace("\"...\"", "\"0123456789abcdef0123456789abcdef\"");
+    assert!(settings.contains("[cluster]") && settings.contains("secret ="));
+    fs::write(node.join("node.toml"), settings).unwrap();
+    serves(&node, "guildhall serve --config node.toml");
+}
+
+/// The README's load, for a shorter time: what is printed begins like what stands there, and nothing is wrong.
+#[test]
+fn the_load_of_the_readme_is_carried() {
+    let server = Setup::new().strict().start();
+    let readme = doc("README.md");
+    let shown = readme.split("    $ cargo run --release -p guildhall-loadgen -- ");
+    let shown = shown.last().unwrap();
+    let mut lines = shown.lines();
+    let mut command = String::from("loadgen ");
+    for line in &mut lines {
+        command.push_str(line.trim().trim_end_matches('\\'));
+        if !line.ends_with('\\') {
+            break;
+        }
+    }
+    let labels: Vec<&str> = lines
+        .take_while(|line| line.starts_with("    "))
+        .filter_map(|line| {
+            line[4..]
+                .split(' ')
+                .next()
+                .filter(|it| !it.is_empty() && *it != "…")
+        })
+        .collect();
+    let line = server.line();
+    let pid = format!("{}", server.process().0);
+    for (shown, own) in [
+        ("http://127.0.0.1:8080/api/v10", line.api.as_str()),
+        ("http://127.0.0.1:9090", line.admin.as_str()),
+        ("f1be4ee3…", line.admin_token.as_str()),
+        ("--duration 10", "--duration 2 --warmup 1"),
+        ("\"$(pgrep -xo guildhall)\"", pid.as_str()),
+    ] {
+        assert!(command.contains(shown), "no {shown} in {command}");
+        command = command.replace(shown, own);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = shell(folder.path(), &command).output().unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8(printed).unwrap();
+    assert!(output.status.success(), "{command}: {printed}");
+    assert!(labels.len() >= 6, "{labels:?}");
+    for label in labels {
+        let is_there = printed.lines().any(|line| line.starts_with(label));
+        assert!(is_there, "no {label} in {printed}");
+    }
+    assert!(printed.contains("violations  none"), "{printed}");
+}
+
+/// Commands that a test runs: how each begins, and the test.
+const RUN: &[(&str, &str)] = &[
+    (
+        "cargo run --release -- dev",
+        "tests/tests/walk.rs::the_first_success_of_the_readme_is_one",
+    ),
+    (
+        "cargo run --release -p guildhall-loadgen -- run",
+        "tests/tests/walk.rs::the_load_of_the_readme_is_carried",
+    ),
+    (
+        "guildhall serve --set listen.tls_cert=",
+        "tests/tests/walk.rs::the_line_for_tls_starts_a_server",
+    ),
+    (
+        "nats-server -js",
+        "tests/tests/walk.rs::the_lines_for_a_cluster_start_one",
+    ),
+    (
+        "guildhall dev --nodes 3",
+        "tests/tests/cluster.rs::dev_starts_a_cluster_and_ends_it",
+    ),
+];
+
+/// Commands that no test runs, and why.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("tests/run", "it is what runs the tests"),
+    ("tests/cluster", "minutes each: a run on demand"),
+];
+
+/// What a command in the docs may begin with, beside a prompt.
+const PROGRAMS: &[&str] = &[
+    "apt",
+    "cargo",
+    "curl",
+    "docker",
+    "dpkg",
+    "guildhall",
+    "kill",
+    "kubectl",
+    "loadgen",
+    "nats-server",
+    "node",
+    "npm",
+    "python",
+    "sudo",
+    "systemctl",
+    "tests/",
+];
+
+/// Each command in the pages for newcomers and operators is run, or is one of the exceptions; and no list has more.
+#[test]
+fn every_command_in_the_docs_is_run_or_it_is_said_why_not() {
+    let mut used = Vec::new();
+    for name in ["README.md", "docs/operations.md", "docs/cluster.md"] {
+        let page = doc(name);
+        let printed: Vec<String> = commands(&page).into_iter().map(|(line, _)| line).collect();
+        let mut is_output = false;
+        for line in page.lines() {
+            let Some(line) = line.strip_prefix("    ") else {
+                is_output = false;
+                continue;
+            };
+            let prompted = line.strip_prefix("$ ");
+            is_output |= prompted.is_some();
+            if is_output && prompted.is_none() {
+                // Printed by the command before it, or the rest of that.
+                continue;
+            }
+            let line = prompted.unwrap_or(line);
+            let is_command = PROGRAMS.iter().any(|program| line.starts_with(program));
+            if !(is_command || prompted.is_some()) {
+                continue;
+            }
+            let is_printed = prompted.is_some() && printed.iter().any(|it| it == line);
+            let lists = RUN.iter().chain(NOT_RUN);
+            let listed = lists.filter(|(start, _)| line.starts_with(start)).last();
+            assert!(
+                is_printed || listed.is_some(),
+                "{name}: nothing runs {line}"
+            );
+            used.extend(listed.map(|(start, _)| *start));
+        }
+    }
+    for (start, _) in RUN.iter().chain(NOT_RUN) {
+        assert!(used.contains(start), "no page has {start}");
+    }
+    for (_, test) in RUN {
+        let (file, test) = test.split_once("::").unwrap();
+        assert!(doc(file).contains(&format!("fn {test}(")), "no test {test}");
+    }
 }

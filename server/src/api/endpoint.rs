@@ -16,6 +16,7 @@ use super::{cors, rate, trace};
 use crate::auth::rate_limit::Subject;
 use crate::clock;
 use crate::protocol::ApiError;
+use crate::spans::{self, Way};
 
 /// A path that is being given its methods.
 pub(super) struct Endpoint<'a> {
@@ -173,7 +174,7 @@ where
         Err(refusal) => return finish(&context, begun, rate::refuse(&refusal)),
     };
     let call = Call::new(context.clone(), (user, grant), request, payload);
-    let mut response = respond(handler(call).await);
+    let mut response = respond(spans::on(&begun.way, handler(call)).await);
     if let Some(state) = state {
         rate::insert_state(response.headers_mut(), &state);
     }
@@ -184,8 +185,10 @@ where
 struct Begun {
     at: Duration,
     id: RequestId,
-    /// The request itself, where it is to be logged.
-    logged: Option<HttpRequest>,
+    /// What spans of it hang on.
+    way: Way,
+    /// The request itself, where it is to be told of.
+    told: Option<HttpRequest>,
     /// The origin of the page that asks, where it is another one and may.
     origin: Option<HeaderValue>,
 }
@@ -197,10 +200,13 @@ impl Begun {
             let origins = &context.settings.origins;
             origin.to_str().is_ok_and(|origin| origins.has(origin))
         };
+        let id = RequestId::next();
+        let way = Way::begin(id.number());
         Self {
             at: clock::uptime(),
-            id: RequestId::next(),
-            logged: trace::is_on().then(|| request.clone()),
+            id,
+            told: (trace::is_on() || way.is_on()).then(|| request.clone()),
+            way,
             origin: origin.filter(listed).cloned(),
         }
     }
@@ -213,14 +219,10 @@ fn finish(context: &Context, begun: Begun, mut response: HttpResponse) -> HttpRe
     counters
         .rest_seconds
         .observe(clock::uptime().saturating_sub(begun.at));
-    if let Some(request) = &begun.logged {
+    if let Some(request) = &begun.told {
         let took = clock::uptime().saturating_sub(begun.at);
-        trace::line(
-            context,
-            request,
-            begun.id,
-            (response.status().as_u16(), took),
-        );
+        let answered = (response.status().as_u16(), took);
+        trace::tell(context, request, (begun.id, &begun.way), answered);
     }
     let headers = response.headers_mut();
     headers.insert(trace::REQUEST_ID, begun.id.header());

@@ -1,4 +1,4 @@
-//! What the log says of a request: a number of its own, which the response has too, and the guild that it is about.
+//! What the log and a trace say of a request: a number of its own, which the response has too, and the guild that it is about.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +9,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 
 use super::context::Context;
 use crate::protocol::{ChannelId, GuildId};
+use crate::spans::{RestSpan, Way};
 
 /// The number in a response.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,6 +32,10 @@ impl RequestId {
         Self(START.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)))
     }
 
+    pub(super) const fn number(self) -> u64 {
+        self.0
+    }
+
     pub(super) fn header(self) -> HeaderValue {
         let text = format!("{:016x}", self.0);
         HeaderValue::from_str(&text).expect("invariant: hexadecimal digits are visible")
@@ -42,11 +47,11 @@ pub(super) fn is_on() -> bool {
     tracing::enabled!(tracing::Level::DEBUG)
 }
 
-/// One line for one request. It has the path, which has no secrets, and not the query.
-pub(super) fn line(
+/// One line for one request, and its span. Both have the path, which has no secrets, and not the query.
+pub(super) fn tell(
     context: &Context,
     request: &HttpRequest,
-    id: RequestId,
+    (id, way): (RequestId, &Way),
     (status, took): (u16, Duration),
 ) {
     let path = request.match_info();
@@ -64,4 +69,12 @@ pub(super) fn line(
         us = took.as_micros() as u64,
         "request"
     );
+    if way.is_on() {
+        way.rest(RestSpan {
+            method: request.method().to_string(),
+            route: request.match_pattern().unwrap_or_default(),
+            guild,
+            status,
+        });
+    }
 }

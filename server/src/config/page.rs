@@ -27,6 +27,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("placement.weights", "{ \"chat-1\" = 2.0 }"),
     ("placement.overrides", "{ \"1234\" = \"chat-1\" }"),
     ("log.format", "\"json\""),
+    ("log.otlp_endpoint", "\"http://127.0.0.1:4318\""),
     ("log.filter", "\"info,guildhall_server=debug\""),
 ];
 

@@ -11,6 +11,7 @@ use super::public_url::PublicUrl;
 use super::secret::{MIN_SECRET_LEN, Secret};
 use crate::placement::{NodeName, Weight};
 use crate::protocol::GuildId;
+use crate::spans::Endpoint;
 
 /// A type that a setting can have. Errors say what is expected and never repeat what was given.
 pub(super) trait Value: Sized {
@@ -96,6 +97,7 @@ textual! {
     IpAddr: parse_host, ToString::to_string;
     NodeName: |text| Self::new(text).map_err(|e| e.to_string()), ToString::to_string;
     PublicUrl: |text| Self::parse(text).map_err(|e| e.to_string()), ToString::to_string;
+    Endpoint: parse_endpoint, ToString::to_string;
     Secret: parse_secret, |_| HIDDEN.to_owned();
 }
 
@@ -112,6 +114,11 @@ fn parse_host(text: &str) -> Result<IpAddr, String> {
     }
     text.parse()
         .map_err(|_| "expected an IP address or localhost".to_owned())
+}
+
+fn parse_endpoint(text: &str) -> Result<Endpoint, String> {
+    Endpoint::parse(text)
+        .ok_or_else(|| "expected http://host:port, with a path or without".to_owned())
 }
 
 fn parse_secret(text: &str) -> Result<Secret, String> {

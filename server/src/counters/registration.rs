@@ -3,11 +3,13 @@
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::process::ProcessCollector;
+use super::spans::SpansCollector;
 use super::{Counters, PREFIX};
 
 /// Makes the figures, and those of the process, visible to a scrape.
 pub fn register(counters: &Counters, registry: &mut Registry) {
     registry.register_collector(Box::new(ProcessCollector));
+    registry.register_collector(Box::new(SpansCollector));
     let own = registry.sub_registry_with_prefix(PREFIX);
     gateway_counters(counters, own);
     security_counters(counters, own);

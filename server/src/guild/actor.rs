@@ -1,6 +1,7 @@
 //! The guild actor: a thin shell that gives the core its inputs and does what it wants done.
 
 mod append;
+mod asked;
 mod departure;
 mod handover;
 mod load;
@@ -25,10 +26,9 @@ pub use preload::Preloads;
 pub use retention::RetentionSettings;
 use slab::Slab;
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
 pub use tools::{GuildSettings, GuildTools};
 
-use super::command::{Command, Outcome, Request};
+use super::command::Request;
 use super::core::{Attach, GuildCore, Moment, Output};
 use super::recent::RecentItems;
 use super::registry::{Registry, Tenure};
@@ -38,6 +38,7 @@ use crate::fanout::mail::{GuildNews, HubLink};
 use crate::fanout::{HubId, Item};
 use crate::journal::{JournalFuture, Snapshot};
 use crate::protocol::{GuildId, MessageId, Position, UserId};
+use crate::spans;
 use crate::supervision::budget::RestartBudget;
 use crate::supervision::mail::Mail;
 use retention::Trimming;
@@ -70,7 +71,8 @@ pub struct GuildActor {
     tools: GuildTools,
     registry: Registry,
     stats: Arc<GuildStats>,
-    tickets: Slab<(Option<Instant>, oneshot::Sender<Outcome>)>,
+    tickets: Slab<asked::Asked>,
+    stages: asked::Stages,
     subscriptions: SmallVec<[Subscription; 4]>,
     recent: RecentItems,
     /// Sessions that attach with a past: the position that they have.
@@ -139,6 +141,7 @@ impl GuildActor {
             registry,
             stats,
             tickets: Slab::new(),
+            stages: asked::Stages::default(),
             subscriptions: SmallVec::new(),
             recent: RecentItems::default(),
             returning: HashMap::new(),
@@ -251,6 +254,7 @@ impl GuildActor {
             items.clear();
             return;
         }
+        let begun = spans::is_on().then(clock::now);
         let items: Arc<[Item]> = items.drain(..).collect();
         for subscription in &mut self.subscriptions {
             if !subscription.lost {
@@ -264,6 +268,7 @@ impl GuildActor {
                 );
             }
         }
+        self.stages.fan_out = begun.map(|begun| (begun, clock::now()));
     }
 
     fn post(&mut self, hub: HubId, news: GuildNews) {
@@ -455,15 +460,23 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             return;
         }
         match mail.message {
-            GuildMail::Ask { request, reply } => {
+            GuildMail::Ask {
+                request,
+                reply,
+                way,
+            } => {
                 GuildStats::add(&self.stats.requests, 1);
                 let writes = !request.command.only_reads();
                 if writes && !(self.claimed && self.tools.journal.accepts_writes()) {
-                    self.refuse(GuildMail::Ask { request, reply });
+                    self.refuse(GuildMail::Ask {
+                        request,
+                        reply,
+                        way,
+                    });
                     return;
                 }
-                let publish = matches!(request.command, Command::CreateMessage(..));
-                let ticket = self.tickets.insert((publish.then_some(started), reply)) as u64;
+                let asked = asked::Asked::new(started, &request.command, way, reply);
+                let ticket = self.tickets.insert(asked) as u64;
                 self.handle_request(InHand {
                     ticket,
                     request,

@@ -13,6 +13,7 @@ use super::registry::Registry;
 use super::remote::{Asked, Remote};
 use crate::placement::{NodeName, PlacementHandle};
 use crate::protocol::{ApiError, GuildId};
+use crate::spans;
 use crate::supervision::mail::Mailer;
 
 /// How often who waits for an answer looks whether the actor that was asked still answers: one that is
@@ -121,7 +122,12 @@ impl Router {
 
     async fn ask_actor(&self, guild: GuildId, request: Request, end: Instant) -> Outcome {
         let (reply, mut answer) = oneshot::channel();
-        let mail = GuildMail::Ask { request, reply };
+        let way = spans::current();
+        let mail = GuildMail::Ask {
+            request,
+            reply,
+            way,
+        };
         let bytes = bytes_of(&mail);
         let post = |mailer: &Mailer<GuildActor>, incarnation| {
             mailer.post(mail, bytes).map(|()| incarnation)

@@ -12,6 +12,7 @@ use crate::guild::core::Batch;
 use crate::guild::stats::GuildStats;
 use crate::journal::JournalError;
 use crate::protocol::Position;
+use crate::spans;
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
 
@@ -64,6 +65,7 @@ impl GuildActor {
         if let Some(started) = self.append_started.take() {
             let append_seconds = &self.tools.counters.append_seconds;
             append_seconds.observe(started.elapsed());
+            self.stages.append = spans::is_on().then(|| (started, clock::now()));
         }
         match result {
             Ok(position) => {

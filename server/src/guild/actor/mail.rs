@@ -9,6 +9,7 @@ use crate::guild::departure::Farewell;
 use crate::guild::handoff::baton::Handing;
 use crate::protocol::objects::Presence;
 use crate::protocol::{Position, UserId};
+use crate::spans::Way;
 
 /// What can be sent to a guild's actor.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub enum GuildMail {
         request: Request,
         /// Answered once what the reply depends on is in the journal.
         reply: oneshot::Sender<Outcome>,
+        /// What spans of it hang on.
+        way: Way,
     },
     /// Attach a session.
     Attach(Attach),

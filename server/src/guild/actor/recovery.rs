@@ -256,16 +256,23 @@ impl GuildActor {
 
     /// Answers a request, once.
     pub(super) fn answer(&mut self, ticket: u64, outcome: Outcome) {
-        let Some((asked, reply)) = self.tickets.try_remove(ticket as usize) else {
+        let Some(asked) = self.tickets.try_remove(ticket as usize) else {
             return;
         };
         let counters = &self.tools.counters;
-        if let Some(asked) = asked {
-            counters.publish_ack_seconds.observe(asked.elapsed());
+        if asked.publishes {
+            counters.publish_ack_seconds.observe(asked.since.elapsed());
         }
+        let sessions = GuildStats::get(&self.stats.sessions);
+        asked.tell(
+            self.id,
+            &self.stages,
+            sessions,
+            self.subscriptions.len() as u64,
+        );
         let answered = outcome.as_ref().map(drop).map_err(|error| error.status);
         counters.guild_answered(answered);
         // The asker may have given up waiting.
-        let _ = reply.send(outcome);
+        let _ = asked.reply.send(outcome);
     }
 }

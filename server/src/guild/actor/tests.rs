@@ -9,7 +9,9 @@ use futures_util::FutureExt;
 use super::*;
 use crate::counters::Counters;
 use crate::fanout::mail::{HubLink, HubLinks};
-use crate::guild::command::{Caller, ChannelEdit, NewChannel, NewGuild, NewMessage, Reply};
+use crate::guild::command::{
+    Caller, ChannelEdit, Command, NewChannel, NewGuild, NewMessage, Outcome, Reply,
+};
 use crate::guild::executors::Executors;
 use crate::guild::router::Router;
 use crate::guild::watchdog;

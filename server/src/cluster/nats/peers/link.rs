@@ -89,6 +89,7 @@ impl Link {
     }
 
     /// Posts a parcel; gives it back where too much waits. Past the bounds where it is `control`.
+    #[allow(clippy::result_large_err)] // what cannot be posted is given back as it came
     pub(super) fn post(&self, parcel: Parcel, bytes: usize, control: bool) -> Result<(), Parcel> {
         if *self.closed.borrow() {
             return Ok(());
