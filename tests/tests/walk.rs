@@ -372,7 +372,7 @@ fn every_command_in_the_docs_is_run_or_it_is_said_why_not() {
             }
             let is_printed = prompted.is_some() && printed.iter().any(|it| it == line);
             let lists = RUN.iter().chain(NOT_RUN);
-            let listed = lists.filter(|(start, _)| line.starts_with(start)).last();
+            let listed = lists.filter(|(start, _)| line.starts_with(start)).next_back();
             assert!(
                 is_printed || listed.is_some(),
                 "{name}: nothing runs {line}"
