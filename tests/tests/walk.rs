@@ -371,8 +371,8 @@ fn every_command_in_the_docs_is_run_or_it_is_said_why_not() {
                 continue;
             }
             let is_printed = prompted.is_some() && printed.iter().any(|it| it == line);
-            let lists = RUN.iter().chain(NOT_RUN);
-            let listed = lists.filter(|(start, _)| line.starts_with(start)).next_back();
+            let mut lists = RUN.iter().chain(NOT_RUN);
+            let listed = lists.rfind(|(start, _)| line.starts_with(start));
             assert!(
                 is_printed || listed.is_some(),
                 "{name}: nothing runs {line}"
