@@ -18,6 +18,9 @@ const VIEWS = { overview, nodes, ring, guilds, executors, sessions };
 const client = new Client();
 const history = new History();
 let view = null;
+/** The node of this console, from when it is drained. */
+let ending = null;
+let lost = false;
 
 /** Shows a refusal; one that is about the token asks for another. */
 function report(error) {
@@ -43,7 +46,7 @@ function show() {
     else link.removeAttribute('aria-current');
   }
   const module = name === 'guilds' && argument ? guild : VIEWS[name];
-  view = module.mount(main, { client, history, report, argument, parameters });
+  view = module.mount(main, { client, history, report, ends, argument, parameters });
   document.title = `${main.querySelector('h1')?.textContent ?? 'Console'} · Guildhall console`;
   view.show?.();
 }
@@ -61,7 +64,9 @@ const feed = new Feed(client, {
   onState(state) {
     setText(byId('status'), { connecting: 'connecting', live: 'live', lost: 'dialling again' }[state]);
     byId('status').dataset.state = state;
-    if (state === 'lost' && history.last?.node.drain) setDrain(`${history.last.node.name} was drained and has ended. Sign in at another node.`);
+    if (state !== 'lost') return;
+    lost = true;
+    if (ending) setDrain(`${ending} was drained and has ended. Sign in at another node.`);
   },
 });
 
@@ -73,7 +78,18 @@ function complain(lines) {
 
 /** Says above everything that the node of this console ends. */
 function showDrain(node) {
-  setDrain(node.drain ? `${node.name} is being drained. ${nodes.drainText(node)}` : '');
+  // One that answers again was started anew.
+  if (lost) ending = null;
+  lost = false;
+  if (node.drain) ending = node.name;
+  if (!ending) setDrain('');
+  else setDrain(`${ending} is being drained.${node.drain ? ` ${nodes.drainText(node)}` : ''}`);
+}
+
+/** The node of this console was told to end. */
+function ends(name) {
+  ending = name;
+  setDrain(`${name} is being drained.`);
 }
 
 function setDrain(text) {

@@ -113,7 +113,7 @@ function moveTable() {
   return { element: section('Guilds that changed their node', pauses, list.element), show };
 }
 
-export function mount(root, { client, report }) {
+export function mount(root, { client, report, ends }) {
   const list = el('div', { class: 'nodes' });
   const moves = moveTable();
   root.append(el('h1', { text: 'Nodes' }), list, moves.element);
@@ -128,6 +128,7 @@ export function mount(root, { client, report }) {
     if (!await confirmed(`Drain ${node.name}?`, question(node, others), 'Drain')) return;
     try {
       const { already } = await client.post(`/nodes/${encodeURIComponent(node.name)}/drain`);
+      if (node.self) ends(node.name);
       notify(already ? `${node.name} was being drained already.` : `${node.name} is being drained.`, 'good');
       load();
     } catch (error) {
