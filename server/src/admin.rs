@@ -13,6 +13,7 @@ mod load;
 mod moves;
 mod nodes;
 mod orders;
+mod overview;
 mod placement;
 mod provision;
 mod sessions;
@@ -24,6 +25,7 @@ pub mod view;
 
 pub use nodes::describe;
 pub use orders::here as carry_out;
+pub use overview::report;
 pub use view::{
     AskGuild, Cluster, DrainInfo, ExecutorInfo, GuildInfo, MoveInfo, NodeInfo, NodeState,
     SessionInfo, View, ViewFuture,
@@ -127,6 +129,7 @@ pub fn routes(admin: Admin) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Se
                     .service(at("/guilds/{id}/demote").post(moves::demote))
                     .service(at("/guilds/{id}/move").post(moves::to))
                     .service(at("/moves").get(moves::list))
+                    .service(at("/cluster").get(overview::cluster))
                     .configure(faults)
                     .service(at("/sessions").get(sessions::list))
                     .service(at("/sessions/{id}").get(sessions::show))

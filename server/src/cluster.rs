@@ -4,5 +4,6 @@ pub mod control;
 pub mod lease;
 pub mod moves;
 pub mod nats;
+pub mod report;
 pub mod view;
 pub mod wire;

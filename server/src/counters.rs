@@ -2,6 +2,7 @@
 //! something dropped or refused stands for a bound somewhere.
 
 mod balance;
+mod cluster;
 mod figures;
 mod hub;
 mod labels;
@@ -12,11 +13,12 @@ mod registration;
 mod spans;
 
 pub use balance::BalanceFigures;
+pub use cluster::ClusterFigures;
 pub use figures::{Figures, LatencyFigures, Rates};
 pub use hub::HubCounters;
 pub use labels::{
-    Close, Closer, DecisionKind, EphemeralKind, Label, MoveKind, MoveOutcome, RequestOutcome,
-    ResumeOutcome, SessionState, Split, StatusClass,
+    AppendOutcome, Close, Closer, DecisionKind, EphemeralKind, Label, MoveKind, MoveOutcome,
+    PeerOutcome, RequestOutcome, ResumeOutcome, SessionState, Split, StatusClass, Way,
 };
 pub use latency::{BOUNDS_US, Latency, LatencyCounts};
 pub use moves::MoveCounts;
@@ -100,6 +102,8 @@ pub struct Counters {
     pub node_move_pause_seconds: Latency,
     /// How guilds are spread over executors.
     pub balance: BalanceFigures,
+    /// This node among others.
+    pub cluster: ClusterFigures,
     /// Guilds taken off a stuck executor.
     pub guilds_evicted: Counter,
     /// Hubs started again after a panic.

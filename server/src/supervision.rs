@@ -8,4 +8,5 @@ pub mod guarded;
 pub mod lifeline;
 pub mod mail;
 pub mod meter;
+pub mod pauses;
 pub mod watchdog;

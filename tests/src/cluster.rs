@@ -16,25 +16,30 @@ pub struct Three {
     /// In the order of [`NAMES`].
     pub nodes: Vec<Server>,
     nats: NatsServer,
+    settings: &'static [&'static str],
 }
 
 /// What they are called.
 pub const NAMES: [&str; 3] = ["node-a", "node-b", "node-c"];
 
 /// A node that tells the others soon that it lives, or does not.
-fn node(nats: &NatsServer, name: &str, number: u16) -> Setup {
-    nats.node()
+fn node(nats: &NatsServer, (name, number): (&str, u16), settings: &[&str]) -> Setup {
+    let node = nats
+        .node()
         .set(format!("node.name={name}"))
         .set(format!("node.number={number}"))
+        .set(format!("node.zone=zone-of-{name}"))
         .set("cluster.heartbeat_ms=200")
-        .set("cluster.dead_after_ms=1500")
+        .set("cluster.dead_after_ms=1500");
+    // What comes later goes before what came first.
+    settings.iter().fold(node, |node, pair| node.set(*pair))
 }
 
 impl Three {
     /// Starts a node anew, or a fourth one; it takes the place of the former.
     pub fn start_node(&mut self, index: usize) {
         let name = format!("node-{}", char::from(b'a' + index as u8));
-        let node = node(&self.nats, &name, index as u16 + 1).start();
+        let node = node(&self.nats, (&name, index as u16 + 1), self.settings).start();
         if index < self.nodes.len() {
             self.nodes[index] = node;
         } else {
@@ -44,10 +49,19 @@ impl Three {
 
     /// Starts them with a NATS server of their own.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further settings.
+    pub async fn start_with(settings: &'static [&'static str]) -> Self {
         let nats = NatsServer::start().await;
-        let node = |(name, number)| node(&nats, name, number).start();
+        let node = |name| node(&nats, name, settings).start();
         let nodes: Vec<Server> = NAMES.into_iter().zip(1..).map(node).collect();
-        let three = Self { nodes, nats };
+        let three = Self {
+            nodes,
+            nats,
+            settings,
+        };
         three.agree(&NAMES).await;
         three
     }
@@ -95,7 +109,11 @@ pub struct Scene {
 impl Scene {
     /// Starts nodes and makes the guild.
     pub async fn new() -> Self {
-        let three = Three::start().await;
+        Self::with(Three::start().await).await
+    }
+
+    /// Makes the guild on nodes that there are.
+    pub async fn with(three: Three) -> Self {
         let first = &three.nodes[0];
         let admin = Admin::of(first);
         let mut accounts = admin.users(first, 2, "user").await;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use guildhall_tests::cluster::{NAMES, Scene, all, hear};
+use guildhall_tests::cluster::{NAMES, Scene, Three, all, hear};
 use guildhall_tests::numbered::{self, numbers};
 use guildhall_tests::rest::text;
 use guildhall_tests::{Admin, Rest, eventually};
@@ -183,4 +183,70 @@ async fn i4_nodes_that_come_and_leave_take_guilds_over_without_a_refusal() {
     let (known, pause) = moves(&scene, 0).await;
     println!("{count} messages, {pause}");
     assert!(known.iter().any(|it| it["reason"] == "nodes"), "{known:?}");
+}
+
+#[tokio::test]
+async fn i4_many_guilds_are_refused_nothing_while_nodes_come_and_leave() {
+    const GUILDS: usize = 24;
+    const POSTERS: usize = 4;
+    let three = Three::start_with(&["limits.rest_per_second=10000"]).await;
+    let mut scene = Scene::with(three).await;
+    let admin = Admin::of(&scene.three.nodes[0]);
+    let mut channels = Vec::new();
+    for _ in 0..GUILDS {
+        let made = admin.guild(&[&scene.owner], &["general"]).await;
+        channels.push(made.channels[0].clone());
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let posters = channels.chunks(GUILDS / POSTERS).map(|channels| {
+        let rest = scene.three.nodes[0].rest(&scene.owner.token);
+        let (channels, stop) = (channels.to_vec(), Arc::clone(&stop));
+        tokio::spawn(async move {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let channel = &channels[count % channels.len()];
+                let body = json!({ "content": numbered::content("many", count) });
+                let path = format!("/channels/{channel}/messages");
+                let answer = rest.post(path, body).await;
+                // Beyond the rate that a user may post at.
+                if answer.status == 429 {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    continue;
+                }
+                assert_eq!(answer.status, 200, "{count}: {answer:?}");
+                count += 1;
+            }
+            count
+        })
+    });
+    let posters: Vec<_> = posters.collect();
+    scene.three.start_node(3);
+    let mut left = vec!["node-a", "node-b", "node-c", "node-d"];
+    scene.three.agree(&left).await;
+    for index in [1, 3] {
+        scene.three.nodes[index].terminate();
+        let status = scene.three.nodes[index].exit().await;
+        assert!(status.success(), "{status}");
+        left.retain(|name| name.as_bytes()[5] != b'a' + index as u8);
+        scene.three.agree(&left).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut posted = Vec::new();
+    for poster in posters {
+        posted.push(poster.await.unwrap());
+    }
+    println!("posted {posted:?}");
+    assert!(posted.iter().sum::<usize>() > GUILDS, "{posted:?}");
+    // Each guild has all that was posted to it, in its order.
+    let rest = scene.three.nodes[0].rest(&scene.owner.token);
+    for (number, channel) in channels.iter().enumerate() {
+        let (by, at) = (number / (GUILDS / POSTERS), number % (GUILDS / POSTERS));
+        let messages = rest.history(channel).await;
+        let has: Vec<usize> = messages
+            .iter()
+            .filter_map(|it| numbered::number("many", it))
+            .collect();
+        let wanted = (at..posted[by]).step_by(GUILDS / POSTERS);
+        assert!(wanted.eq(has.iter().copied()), "{channel}: {has:?}");
+    }
 }

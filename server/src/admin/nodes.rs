@@ -27,6 +27,7 @@ struct NodeAnswer<'a> {
     name: &'a NodeName,
     weight: f64,
     share: f64,
+    zone: Option<&'a str>,
     #[serde(rename = "self")]
     this: bool,
     version: Option<Value>,
@@ -60,6 +61,7 @@ pub(super) async fn list(admin: web::Data<Admin>) -> Answer {
             name: &member.name,
             weight: member.weight.get(),
             share: *share,
+            zone: placement.zones().of(&member.name),
             this: member.name == this,
             version: part("version"),
             details: part("details"),

@@ -28,7 +28,8 @@ struct PlacementAnswer<'a> {
     generation: Generation,
     hash: String,
     ring: RingPosition<'a>,
-    /// Distinct nodes in the order in which they would own it.
+    /// Distinct nodes, of distinct zones as long as there are any: each is who owns it without those before it and
+    /// their zones.
     owners: Vec<&'a NodeName>,
     moved_from: Option<&'a NodeName>,
     ignored_override: Option<&'a NodeName>,
@@ -37,6 +38,7 @@ struct PlacementAnswer<'a> {
     executor: Option<usize>,
 }
 
+/// The virtual node that it meets first.
 #[derive(Serialize)]
 struct RingPosition<'a> {
     point: String,
@@ -69,7 +71,7 @@ pub(super) async fn placement(admin: web::Data<Admin>, which: web::Query<Which>)
             point: hex(decision.location.point),
             index: decision.location.index,
             points: placement.ring().len(),
-            node: placement.ring().owner(guild.get()),
+            node: &placement.ring().members()[usize::from(decision.location.seat)].name,
             virtual_node: decision.location.replica,
         },
         owners: decision.owners.to_vec(),

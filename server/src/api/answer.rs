@@ -91,6 +91,14 @@ pub(super) fn respond(handled: Handled) -> HttpResponse {
 
 fn respond_error(error: &ApiError) -> HttpResponse {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let mut response = json_response(status, error_body(error.body()));
+        let seconds = error.retry_after_ms.map_or(1, |ms| ms.div_ceil(1_000));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        return response;
+    }
     if status != StatusCode::TOO_MANY_REQUESTS {
         return json_response(status, error_body(error.body()));
     }

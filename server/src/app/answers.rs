@@ -4,10 +4,13 @@ use std::future::ready;
 use std::sync::Arc;
 
 use crate::admin::{self, View as _};
-use crate::cluster::control::{Answering, Control, Question};
+use crate::cluster::control::{Answering, Control, Question, Unanswered};
 use crate::cluster::moves::{NodeMoved, NodeMoves};
+use crate::counters::Counters;
 use crate::guild::router::Router;
 use crate::supervision::drain::Drain;
+
+use serde_json::Value;
 
 use super::views::NodeView;
 
@@ -17,6 +20,7 @@ pub(super) struct Answers {
     pub(super) view: Arc<NodeView>,
     pub(super) router: Router,
     pub(super) drain: Drain,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Control for Answers {
@@ -31,6 +35,17 @@ impl Control for Answers {
                 Box::pin(async move { moves.move_from_here(guild, to).await })
             }
             Question::Describe => Box::pin(ready(Ok(admin::describe(&*self.view)))),
+            Question::Ping => Box::pin(ready(Ok(Value::Null))),
+            Question::Report { top, .. } => {
+                let (view, counters) = (Arc::clone(&self.view), Arc::clone(&self.counters));
+                Box::pin(async move {
+                    // It looks at every guild that runs: not on the thread that speaks with NATS.
+                    let report = move || admin::report(&*view, &counters, top);
+                    let report = tokio::task::spawn_blocking(report).await;
+                    let report = report.map_err(|_| Unanswered::new(500, "the report panicked"))?;
+                    Ok(serde_json::to_value(report).expect("reports are plain data"))
+                })
+            }
             Question::Drain => {
                 let is_new = self.drain.order();
                 tracing::info!(node = %self.view.node().name, is_new, "another node's operator drains this one");

@@ -109,6 +109,7 @@ pub(super) fn join(
         name: name.clone(),
         number: config.node.number,
         weight: weight.map_or(1.0, |weight| weight.get()),
+        zone: config.node.zone.clone(),
         secret: fingerprint(secret),
         virtual_nodes: config.placement.virtual_nodes,
         heartbeat: Duration::from_millis(config.cluster.heartbeat_ms),
@@ -146,6 +147,7 @@ pub(super) fn join(
         view: Arc::clone(node),
         router: router.clone(),
         drain: drain.clone(),
+        counters: Arc::clone(counters),
     });
     let joining = async move {
         heard.listen(listener, control).await?;

@@ -36,7 +36,7 @@ impl Storage {
     pub(super) fn open(config: &Config, counters: &Arc<Counters>) -> Result<Self, StartError> {
         let settings = &config.store;
         if !config.cluster.nats.is_empty() {
-            return Self::on_nats(config);
+            return Self::on_nats(config, counters);
         }
         if settings.durability == Durability::Memory {
             tracing::warn!("store.durability is memory: nothing survives the end of this process");
@@ -64,7 +64,7 @@ impl Storage {
     }
 
     /// Connects to NATS, and waits until the directory is read. Blocks on the network.
-    fn on_nats(config: &Config) -> Result<Self, StartError> {
+    fn on_nats(config: &Config, counters: &Arc<Counters>) -> Result<Self, StartError> {
         let settings = NatsSettings {
             servers: config.cluster.nats.iter().map(NatsAddress::url).collect(),
             login: config
@@ -82,7 +82,7 @@ impl Storage {
         let failed = |error: &dyn std::fmt::Display| StartError::Nats(error.to_string());
         let thread = ClusterThread::start().map_err(|error| failed(&error))?;
         let nats = thread
-            .wait_for(Nats::connect(settings))
+            .wait_for(Nats::connect(settings, Arc::clone(counters)))
             .ok_or_else(|| failed(&"the connection panicked"))?
             .map_err(|error| failed(&error))?;
         let directory =

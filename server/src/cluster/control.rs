@@ -21,6 +21,15 @@ pub enum Question {
     Describe,
     /// Come to your end, as at a SIGTERM.
     Drain,
+    /// Whether you answer.
+    Ping,
+    /// Your figures: a [`NodeReport`](super::report::NodeReport).
+    Report {
+        /// How many of your busiest guilds.
+        top: usize,
+        /// How long there is for it.
+        patience_ms: u64,
+    },
     /// Do this with a guild of yours.
     Guild(GuildId, GuildOrder),
 }
@@ -29,7 +38,8 @@ impl Question {
     /// How long who asks waits for an answer.
     pub const fn patience(&self) -> Duration {
         match self {
-            Self::Describe => Duration::from_secs(1),
+            Self::Describe | Self::Ping => Duration::from_secs(1),
+            Self::Report { patience_ms, .. } => Duration::from_millis(*patience_ms),
             Self::Prepare(_) | Self::Drain => Duration::from_secs(5),
             Self::Move(..) | Self::Guild(..) => Duration::from_secs(15),
         }

@@ -327,7 +327,7 @@ impl NodeMoves {
                     command: Command::GetGuild { with_counts: false },
                 };
                 match self.inner.router.ask(guild, request).await {
-                    Err(error) if error == ApiError::UNAVAILABLE => None,
+                    Err(error) if error.status == ApiError::UNAVAILABLE.status => None,
                     _ => Some(departure.at_rest().elapsed().as_micros() as u64),
                 }
             }

@@ -33,6 +33,7 @@ use async_nats::{Client, ConnectOptions, Event, connection};
 use bytes::Bytes;
 
 use crate::config::NatsLogin;
+use crate::counters::{ClusterFigures, Counters};
 
 pub use directory::NatsDirectory;
 pub use journal::NatsJournal;
@@ -114,13 +115,18 @@ struct Inner {
     heads: Stream<()>,
     chunks: Stream<()>,
     directory: Stream<()>,
+    counters: Arc<Counters>,
 }
 
 impl Nats {
     /// Connects and makes the streams that are not there.
     ///
     /// Errors: no server answers within five seconds, JetStream is off, or the streams are of another form.
-    pub async fn connect(settings: NatsSettings) -> Result<Self, NatsError> {
+    pub async fn connect(
+        settings: NatsSettings,
+        counters: Arc<Counters>,
+    ) -> Result<Self, NatsError> {
+        let told = Arc::clone(&counters);
         let options = ConnectOptions::new()
             .name(format!("guildhall {}", settings.node))
             .connection_timeout(CONNECT)
@@ -131,7 +137,10 @@ impl Nats {
                 let factor = u32::try_from(attempts).unwrap_or(u32::MAX);
                 RECONNECT.min(Duration::from_millis(20).saturating_mul(factor))
             })
-            .event_callback(|event| async move { log_event(&event) });
+            .event_callback(move |event| {
+                let counters = Arc::clone(&told);
+                async move { note_event(&event, &counters.cluster) }
+            });
         // The client takes no login from an address, and its log shows addresses as they are.
         let options = match settings.login.clone() {
             None => options,
@@ -148,6 +157,8 @@ impl Nats {
             .ack_timeout(settings.append_timeout)
             .build(client.clone());
         context.set_timeout(ASK);
+        // Its event may come later than this.
+        counters.cluster.nats_connected.set(1);
         let name = &settings.name;
         let make = |config: StreamConfig| make_stream(&context, config, settings.replicas);
         let mut logs = Vec::with_capacity(settings.partitions);
@@ -194,8 +205,13 @@ impl Nats {
                 heads,
                 chunks,
                 directory,
+                counters,
             }),
         })
+    }
+
+    fn figures(&self) -> &ClusterFigures {
+        &self.inner.counters.cluster
     }
 
     fn name(&self) -> &str {
@@ -307,10 +323,17 @@ async fn make_stream(
         .map_err(|error| NatsError::new(&format!("stream {name}"), &error))
 }
 
-fn log_event(event: &Event) {
+fn note_event(event: &Event, figures: &ClusterFigures) {
     match event {
-        Event::Connected => tracing::info!("connected to NATS"),
-        Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
+        Event::Connected => {
+            figures.nats_connected.set(1);
+            tracing::info!("connected to NATS");
+        }
+        Event::Disconnected => {
+            figures.nats_connected.set(0);
+            figures.nats_disconnects.inc();
+            tracing::warn!("the connection to NATS is lost");
+        }
         other => tracing::warn!(event = %other, "nats"),
     }
 }

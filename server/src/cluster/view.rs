@@ -10,11 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::placement::{
-    Generation, Member, NodeName, Overrides, Placement, Ring, RingError, RingSettings, Weight,
+    Bound, Generation, Member, NodeName, Overrides, Placement, Ring, RingError, RingSettings,
+    Weight, Zones,
 };
 use crate::protocol::GuildId;
 
 pub use moving::{Going, MAX_PINS};
+
+/// How far above its share of the circle no node is. Half of the way to 1.25, so that the guilds on it stay below that:
+/// where they lie on the circle is even on the whole, and not exactly.
+const BOUND: f64 = 1.125;
 
 /// The list. Every node makes the same ring of the same list.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -58,6 +63,9 @@ pub struct Node {
     /// It is about to leave, and hands its guilds over.
     #[serde(default)]
     pub leaving: bool,
+    /// What may fail together with it; empty where that is not known.
+    #[serde(default)]
+    pub zone: String,
 }
 
 /// Why a node cannot be on the list.
@@ -145,14 +153,16 @@ impl View {
         let overrides = overrides(pins.chain(gone));
         let coming = self.ring(&self.goal_members())?;
         let waits = transition.waits.iter().cloned().collect();
-        Ok(Placement::at(self.number(), from, overrides).towards(coming, waits))
+        let placement = Placement::at(self.number(), from, overrides).in_zones(self.zones());
+        Ok(placement.towards(coming, waits))
     }
 
     /// Where guilds will live when all that go are there.
     pub fn goal(&self) -> Result<Placement, RingError> {
         let members = self.goal_members();
         let pins = overrides(self.pins.iter());
-        Ok(Placement::at(self.number(), self.ring(&members)?, pins))
+        let placement = Placement::at(self.number(), self.ring(&members)?, pins);
+        Ok(placement.in_zones(self.zones()))
     }
 
     fn number(&self) -> Generation {
@@ -182,7 +192,18 @@ impl View {
             virtual_nodes: self.virtual_nodes,
             ..RingSettings::default()
         };
-        Ring::build(members, settings)
+        let bound = Bound::new(BOUND).unwrap_or_default();
+        Ok(Ring::build(members, settings)?.within(bound))
+    }
+
+    fn zones(&self) -> Zones {
+        let mut zones = Zones::new();
+        for (name, node) in &self.nodes {
+            if !node.zone.is_empty() {
+                zones.put(name.clone(), node.zone.as_str().into());
+            }
+        }
+        zones
     }
 }
 
@@ -210,6 +231,7 @@ mod tests {
             number,
             weight: 1.0,
             leaving: false,
+            zone: String::new(),
         }
     }
 

@@ -165,6 +165,48 @@ label! {
 }
 
 label! {
+    /// What became of an append to a guild's log on NATS.
+    AppendOutcome = "outcome" {
+        /// It is stored.
+        Acknowledged = "acknowledged",
+        /// Another one was first.
+        Refused = "refused",
+        /// It was not answered, and the log did not show what became of it.
+        Ambiguous = "ambiguous",
+        /// It was not made.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// Whether this node sent something or heard it.
+    Way = "way" {
+        /// Sent.
+        Sent = "sent",
+        /// Heard.
+        Received = "received",
+    }
+}
+
+label! {
+    /// What became of a request to a guild of another node.
+    PeerOutcome = "outcome" {
+        /// It was answered.
+        Answered = "answered",
+        /// The guild was not there: it is asked again where it is.
+        NotThere = "not_there",
+        /// It was not answered in time.
+        TimedOut = "timed_out",
+        /// It was not sent: the node does not answer.
+        BreakerOpen = "breaker_open",
+        /// It was not sent: too many were under way to that node.
+        BulkheadFull = "bulkhead_full",
+        /// It was not sent, or the answer is lost: NATS is not connected, or the node went away.
+        Lost = "lost",
+    }
+}
+
+label! {
     /// Who closed a connection.
     Closer = "by" {
         /// This server, with a code of its table.

@@ -64,6 +64,20 @@ impl LatencyCounts {
         }
     }
 
+    /// By bucket, as [`BOUNDS_US`] has them and one more for what is longer; and the sum in microseconds.
+    pub const fn parts(&self) -> (&[u64], u64) {
+        (&self.buckets, self.sum_us)
+    }
+
+    /// Counts what [`parts`](Self::parts) said elsewhere as well. Buckets that there are not count as the last one.
+    pub fn add(&mut self, buckets: &[u64], sum_us: u64) {
+        for (at, count) in buckets.iter().enumerate() {
+            let bucket = &mut self.buckets[at.min(BUCKETS - 1)];
+            *bucket = bucket.saturating_add(*count);
+        }
+        self.sum_us = self.sum_us.saturating_add(sum_us);
+    }
+
     /// The duration that a share `q` (0 to 1) of those counted did not exceed, in milliseconds,
     /// interpolated within its bucket; `None` where nothing was counted. What is longer than the
     /// last bound counts as that bound.
@@ -138,5 +152,9 @@ mod tests {
         assert_eq!(latency.counts().quantile_ms(1.0), Some(10_000.0));
         let later = latency.counts().since(&counts);
         assert_eq!(later.count(), 1);
+        let mut merged = later.clone();
+        let (buckets, sum_us) = counts.parts();
+        merged.add(buckets, sum_us);
+        assert_eq!(merged, latency.counts());
     }
 }

@@ -16,6 +16,7 @@ pub fn register(counters: &Counters, registry: &mut Registry) {
     guild_and_store_counters(counters, own);
     supervision(counters, own);
     balance(counters, own);
+    cluster(counters, own);
     split_figures(counters, own);
     gauges_and_latencies(counters, own);
 }
@@ -234,6 +235,109 @@ fn balance(c: &Counters, own: &mut Registry) {
     );
 }
 
+fn cluster(c: &Counters, own: &mut Registry) {
+    let c = &c.cluster;
+    let gauges = [
+        (
+            "nats_connected",
+            "Whether a NATS server is connected",
+            &c.nats_connected,
+        ),
+        (
+            "lease_held",
+            "Whether the node may serve its guilds",
+            &c.lease_held,
+        ),
+        (
+            "nats_appends_in_flight",
+            "Appends that NATS has not answered yet",
+            &c.appends_in_flight,
+        ),
+        (
+            "list_generation",
+            "Number of the list of nodes that is followed",
+            &c.list_generation,
+        ),
+        ("peers", "Other nodes on the list", &c.peers),
+        (
+            "peer_requests_in_flight",
+            "Requests to guilds of other nodes that are not answered yet",
+            &c.requests_in_flight,
+        ),
+    ];
+    each(own, gauges);
+    let counts = [
+        (
+            "nats_disconnects",
+            "Times that the connection to NATS was lost",
+            &c.nats_disconnects,
+        ),
+        (
+            "lease_renewals",
+            "Renewals of the node's lease",
+            &c.lease_renewals,
+        ),
+        (
+            "lease_failures",
+            "Heartbeats at which the lease could not be renewed",
+            &c.lease_failures,
+        ),
+        (
+            "peer_gaps",
+            "Times that messages of another node were not heard",
+            &c.gaps,
+        ),
+        (
+            "peer_resyncs",
+            "Times that another node did not hear messages of this one",
+            &c.resyncs,
+        ),
+        (
+            "peer_parcels_refused",
+            "What was not taken to be sent to another node because too much waited",
+            &c.parcels_refused,
+        ),
+        (
+            "peer_requests_turned_away",
+            "Requests of other nodes refused because too many were under way",
+            &c.requests_turned_away,
+        ),
+        (
+            "peer_breaker_opened",
+            "Times that a node was found not to answer",
+            &c.breakers_opened,
+        ),
+    ];
+    each(own, counts);
+    own.register(
+        "nats_appends",
+        "Appends to guilds' logs by what became of them",
+        c.appends.clone(),
+    );
+    own.register(
+        "peer_messages",
+        "Messages between this node and others, requests aside",
+        c.messages.clone(),
+    );
+    own.register("peer_bytes", "Bytes of these messages", c.bytes.clone());
+    own.register(
+        "peer_requests",
+        "Requests to guilds of other nodes by what became of them",
+        c.requests.clone(),
+    );
+    own.register(
+        "peer_breaker_open",
+        "Whether a node is found not to answer, and is asked nothing",
+        c.breaker_open.clone(),
+    );
+    own.register_with_unit(
+        "peer_request",
+        "From sending a request to another node to its answer",
+        Unit::Seconds,
+        c.request_seconds.clone(),
+    );
+}
+
 fn split_figures(c: &Counters, own: &mut Registry) {
     own.register("sessions", "Sessions by state", c.sessions.clone());
     own.register("resumes", "Resume payloads by outcome", c.resumes.clone());
@@ -348,6 +452,8 @@ mod tests {
     fn dashboard_and_alerts_name_figures_that_there_are() {
         let mut registry = Registry::default();
         let counters = Counters::default();
+        // Shown once there is another node.
+        counters.cluster.show_breaker("other", false);
         register(&counters, &mut registry);
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();

@@ -432,6 +432,7 @@ impl Handler<Mail<GuildMail>> for GuildActor {
         }
         if self.tenure.evicted.is_set() {
             self.leave(ctx);
+            self.send_after(mail.message, ctx);
             return;
         }
         let started = clock::now();
@@ -445,6 +446,7 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             // It went to another node before it could come to rest.
             self.tenure.evicted.set();
             self.leave(ctx);
+            ctx.stop();
             return;
         }
         if let GuildMail::Release(handing) = mail.message {

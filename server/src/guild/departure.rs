@@ -61,7 +61,7 @@ impl Drop for Departure {
 const MISDIRECTED: u16 = 421;
 
 /// The answer of a guild that has gone to another node: the request was not carried out, and is to be asked there.
-pub(super) const fn moved_away() -> ApiError {
+pub(in crate::guild) const fn moved_away() -> ApiError {
     ApiError {
         status: MISDIRECTED,
         code: 0,

@@ -1,12 +1,14 @@
 //! Which guilds run on this node, and where.
 
 mod departures;
+mod evicted;
 mod moves;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
+pub use evicted::Evicted;
 use tokio::sync::oneshot;
 
 use super::actor::{GuildActor, GuildMail, GuildTools};
@@ -82,21 +84,6 @@ impl Releasing {
     fn abandon(&self) -> bool {
         self.tenure.evict(&self.mailer);
         self.baton.say(Word::Load).is_ok()
-    }
-}
-
-/// Whether an actor has lost its guild to another one, because its executor was stuck.
-#[derive(Debug, Clone, Default)]
-pub struct Evicted(Arc<AtomicBool>);
-
-impl Evicted {
-    /// Whether it has: then it must write, answer and broadcast nothing any more.
-    pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -203,12 +190,12 @@ impl Registry {
     pub fn with_mailer<T>(
         &self,
         id: GuildId,
-        post: impl FnOnce(&Mailer<GuildActor>, u64) -> T,
+        post: impl FnOnce(&Mailer<GuildActor>, &Tenure) -> T,
     ) -> T {
         if let Some(running) = self.inner.running.get(&id)
             && running.mailer.is_open()
         {
-            return post(&running.mailer, running.tenure.incarnation);
+            return post(&running.mailer, &running.tenure);
         }
         let mut running = self
             .inner
@@ -218,7 +205,7 @@ impl Registry {
         if !running.mailer.is_open() {
             *running = self.start(id);
         }
-        post(&running.mailer, running.tenure.incarnation)
+        post(&running.mailer, &running.tenure)
     }
 
     /// Posts mail to the guild's actor where it runs.
@@ -362,7 +349,7 @@ impl Registry {
 pub struct Tenure {
     /// Which one it is.
     pub incarnation: u64,
-    /// Set when its executor was stuck and another one took over.
+    /// Set when another one has the guild: its executor was stuck, or another node owns it.
     pub evicted: Evicted,
 }
 

@@ -9,12 +9,13 @@ use tokio::time::Instant;
 use super::actor::{GuildActor, GuildMail};
 use super::command::{Command, NewMessage, Outcome, Request};
 use super::departure::is_moved_away;
-use super::registry::Registry;
+use super::registry::{Registry, Tenure};
 use super::remote::{Asked, Remote};
 use crate::placement::{NodeName, PlacementHandle};
 use crate::protocol::{ApiError, GuildId};
 use crate::spans;
 use crate::supervision::mail::Mailer;
+use crate::supervision::pauses::Pauses;
 
 /// How often who waits for an answer looks whether the actor that was asked still answers: one that is
 /// stuck answers nobody, and drops nothing.
@@ -81,7 +82,7 @@ impl Router {
     /// a stuck executor meanwhile, or it did not answer in time.
     pub async fn ask(&self, guild: GuildId, request: Request) -> Outcome {
         let end = Instant::now() + self.inner.timeout;
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let asked = match self.place(guild) {
                 Place::Here if self.inner.remote.get().is_none() => {
@@ -93,19 +94,21 @@ impl Router {
             };
             match asked {
                 Asked::Answered(outcome) => return outcome,
-                Asked::NotThere if Instant::now() + pause < end => {
+                Asked::NotThere => {
                     // It is on its way to another node.
+                    let pause = pauses.pause();
+                    if Instant::now() + pause >= end {
+                        return Err(ApiError::UNAVAILABLE);
+                    }
                     tokio::time::sleep(pause).await;
-                    pause = LONGEST_PAUSE.min(pause * 2);
                 }
-                Asked::NotThere => return Err(ApiError::UNAVAILABLE),
             }
         }
     }
 
-    /// Asks a guild of this node, for another one.
-    pub async fn ask_here(&self, guild: GuildId, request: Request) -> Asked {
-        let end = Instant::now() + self.inner.timeout;
+    /// Asks a guild of this node, for another one that waits until `end`.
+    pub async fn ask_here(&self, guild: GuildId, request: Request, end: Instant) -> Asked {
+        let end = end.min(Instant::now() + self.inner.timeout);
         match self.place(guild) {
             Place::Here => self.ask_mine(guild, request, end).await,
             Place::There(..) | Place::Nowhere => Asked::NotThere,
@@ -129,19 +132,22 @@ impl Router {
             way,
         };
         let bytes = bytes_of(&mail);
-        let post = |mailer: &Mailer<GuildActor>, incarnation| {
-            mailer.post(mail, bytes).map(|()| incarnation)
+        let post = |mailer: &Mailer<GuildActor>, tenure: &Tenure| {
+            mailer.post(mail, bytes).map(|()| tenure.clone())
         };
         let posted = self.inner.registry.with_mailer(guild, post);
-        let incarnation = posted.map_err(|_| ApiError::UNAVAILABLE)?;
+        let asked = posted.map_err(|_| ApiError::UNAVAILABLE)?;
+        // One that goes to another node is not the guild's any more, and answers all the same.
+        let answers = || {
+            let registry = &self.inner.registry;
+            registry.answers_for(guild, asked.incarnation) || asked.evicted.forward().is_some()
+        };
         loop {
             let look = end.min(Instant::now() + LOOK_AGAIN);
             let waited = tokio::time::timeout_at(look, &mut answer).await;
             let outcome = match waited {
                 Ok(answered) => answered.ok(),
-                Err(_) if look < end && self.inner.registry.answers_for(guild, incarnation) => {
-                    continue;
-                }
+                Err(_) if look < end && answers() => continue,
                 // It may have answered with the last that it did.
                 Err(_) => answer.try_recv().ok(),
             };

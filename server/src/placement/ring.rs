@@ -5,12 +5,14 @@
 //! cache lines whatever the number of points. A ring is immutable; a change of members merges or
 //! filters the sorted arrays of the old one into a new one.
 
+mod bound;
 mod index;
 mod owners;
 mod settings;
 
 use std::cmp::Ordering;
 
+use bound::Bounded;
 use index::BucketIndex;
 pub use owners::Owners;
 pub use settings::{RingError, RingSettings};
@@ -33,6 +35,8 @@ pub struct Ring {
     /// The seat each point belongs to; the last entry repeats the first.
     seats: Vec<u16>,
     index: BucketIndex,
+    /// Where no member may own more than so much.
+    bounded: Option<Bounded>,
 }
 
 /// A guild's place on the ring.
@@ -44,7 +48,10 @@ pub struct Location {
     pub point: u64,
     /// The number of that point in the order of the circle, from 0.
     pub index: u32,
-    /// Which of its node's virtual nodes it is, from 0.
+    /// Whose virtual node it is, as an index into [`Ring::members`]: the owner, but on a ring with a
+    /// [bound](Ring::within).
+    pub seat: u16,
+    /// Which of that node's virtual nodes it is, from 0.
     pub replica: u32,
 }
 
@@ -74,6 +81,10 @@ impl Ring {
     /// This ring with one member more: its points are merged into the sorted ones. Fails like
     /// [`Ring::build`].
     pub fn with_member(&self, member: Member) -> Result<Self, RingError> {
+        if self.bounded.is_some() {
+            let (ring, bound) = self.unbound();
+            return Ok(ring.with_member(member)?.bound_again(bound));
+        }
         let Err(seat) = self.seat_of(&member.name) else {
             return Err(RingError::DuplicateMember { name: member.name });
         };
@@ -95,6 +106,10 @@ impl Ring {
 
     /// This ring with one member less. Fails when the node is not a member or is the last one.
     pub fn without_member(&self, node: &NodeName) -> Result<Self, RingError> {
+        if self.bounded.is_some() {
+            let (ring, bound) = self.unbound();
+            return Ok(ring.without_member(node)?.bound_again(bound));
+        }
         let Ok(seat) = self.seat_of(node) else {
             return Err(RingError::UnknownMember { name: node.clone() });
         };
@@ -108,6 +123,13 @@ impl Ring {
             .filter(|&(_, old)| old != seat)
             .map(|(point, old)| (point, old - u16::from(old > seat)));
         Ok(Self::assemble(self.settings, members, staying, total))
+    }
+
+    fn bound_again(self, bound: Option<super::Bound>) -> Self {
+        match bound {
+            Some(bound) => self.within(bound),
+            None => self,
+        }
     }
 
     /// Lays out the arrays from sorted `(point, seat)` pairs, `total` of them.
@@ -133,11 +155,12 @@ impl Ring {
             points,
             seats,
             index,
+            bounded: None,
         }
     }
 
-    /// The virtual nodes' points in the order of the circle, each with its member's number in
-    /// [`members`](Self::members).
+    /// The virtual nodes' points in the order of the circle, each with the number in [`members`](Self::members) of who
+    /// owns what lies before it.
     pub fn points(&self) -> impl Iterator<Item = (u64, u16)> {
         // Without the sentinel.
         let points = self.points[..self.len()].iter().copied();
@@ -205,7 +228,10 @@ impl Ring {
         let hash = guild_hash(guild);
         let position = self.search(hash) % self.len();
         let point = self.points[position];
-        let member = &self.members[usize::from(self.seats[position])];
+        let bounded = self.bounded.as_ref();
+        let home = bounded.and_then(|bounded| bounded.home(position));
+        let seat = home.unwrap_or(self.seats[position]);
+        let member = &self.members[usize::from(seat)];
         let mut hasher = PointHasher::new(&member.name);
         let replica = (0..member.weight.points(self.settings.virtual_nodes))
             .find(|&replica| hasher.point(replica) == point)
@@ -214,6 +240,7 @@ impl Ring {
             hash,
             point,
             index: position as u32,
+            seat,
             replica,
         }
     }
@@ -222,18 +249,8 @@ impl Ring {
     /// the names.
     pub fn shares(&self) -> Vec<(&Member, f64)> {
         let mut owned = vec![0_u128; self.members.len()];
-        // A point owns what lies between its predecessor and itself; the first point's
-        // predecessor is the last one, on the other side of zero.
-        let mut before = self.points[self.len() - 1];
-        for (position, (point, seat)) in self.points().enumerate() {
-            let arc = point.wrapping_sub(before);
-            let whole_circle = position == 0 && self.len() == 1;
-            owned[usize::from(seat)] += if whole_circle {
-                1 << 64
-            } else {
-                u128::from(arc)
-            };
-            before = point;
+        for (arc, seat) in self.arcs().into_iter().zip(&self.seats) {
+            owned[usize::from(*seat)] += arc;
         }
         let share = |arc: u128| arc as f64 / 2_f64.powi(64);
         self.members

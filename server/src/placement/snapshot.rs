@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Decision, Generation, Member, NodeName, Overrides, Reason, Ring, RingError};
+use super::{Decision, Generation, Member, NodeName, Overrides, Reason, Ring, RingError, Zones};
 
 /// Decides where every guild lives in one generation. Immutable: a change makes the placement of
 /// the next generation, which shares what did not change and remembers its predecessor for the
@@ -11,6 +11,7 @@ use super::{Decision, Generation, Member, NodeName, Overrides, Reason, Ring, Rin
 pub struct Placement {
     generation: Generation,
     rules: Rules,
+    zones: Arc<Zones>,
     /// The rules of the generation before. Replaced, not chained, at the next change.
     former: Option<Rules>,
 }
@@ -76,8 +77,16 @@ impl Placement {
                 overrides: Arc::new(overrides),
                 coming: None,
             },
+            zones: Arc::default(),
             former: None,
         }
+    }
+
+    /// The same with nodes in zones.
+    #[must_use]
+    pub fn in_zones(mut self, zones: Zones) -> Self {
+        self.zones = Arc::new(zones);
+        self
     }
 
     /// The same while guilds go over, one by one, to the `ring` that is coming: those that are there already
@@ -122,6 +131,7 @@ impl Placement {
         Self {
             generation: self.generation.next(),
             rules,
+            zones: Arc::clone(&self.zones),
             former: Some(self.rules.clone()),
         }
     }
@@ -152,17 +162,15 @@ impl Placement {
         let ring = &*self.rules.ring;
         let pinned = self.rules.pinned(guild);
         let wanted = ring.settings().owners.min(ring.members().len());
-        let owners = pinned
-            .into_iter()
-            .chain(
-                ring.owners(guild, wanted)
-                    .filter(|&owner| Some(owner) != pinned),
-            )
-            .take(wanted)
-            .collect();
+        let node = self.owner(guild);
+        let others = ring.owners(guild, ring.members().len());
+        let others = others.filter(|&owner| owner != node);
+        let owners = self
+            .zones
+            .spread(std::iter::once(node).chain(others), wanted);
         Decision {
             guild,
-            node: self.owner(guild),
+            node,
             reason: if pinned.is_some() {
                 Reason::Override
             } else {
@@ -203,6 +211,11 @@ impl Placement {
     /// The ring of the former generation.
     pub fn former_ring(&self) -> Option<&Ring> {
         self.former.as_ref().map(|former| &*former.ring)
+    }
+
+    /// Which node is in which zone.
+    pub fn zones(&self) -> &Zones {
+        &self.zones
     }
 
     /// The pins in force.
@@ -282,6 +295,37 @@ mod tests {
         assert_eq!(decision.owners.as_slice(), [&other, ring[0], ring[1]]);
         assert_eq!(pinned.owner(guild), &other);
         assert_eq!(pinned.ignored_overrides().count(), 0);
+    }
+
+    #[test]
+    fn a_guilds_owners_lie_in_distinct_zones_also_where_it_is_pinned() {
+        let members = (1..=6).map(|n| Member::new(name(&format!("node-{n}"))));
+        let ring = Ring::build(members, RingSettings::default()).unwrap();
+        let mut zones = Zones::new();
+        for n in 1..=6 {
+            zones.put(name(&format!("node-{n}")), format!("zone-{}", n % 3).into());
+        }
+        let placement = Placement::new(ring, pin(7, "node-5")).in_zones(zones);
+        for guild in 0..200 {
+            let decision = placement.place(guild);
+            assert_eq!(decision.owners[0], decision.node);
+            let zone = |node: &&NodeName| placement.zones().of(node).unwrap().to_owned();
+            let zones: std::collections::HashSet<String> =
+                decision.owners.iter().map(zone).collect();
+            assert_eq!(zones.len(), 3, "{:?}", decision.owners);
+            // Who is named second has it when the first one's zone is lost.
+            let lost = placement.zones().of(decision.node).unwrap();
+            let gone = |node: &NodeName| placement.zones().of(node) == Some(lost);
+            let members = placement.ring().members().iter().map(|it| it.name.clone());
+            let mut left = placement.clone();
+            for node in members.filter(|node| gone(node)) {
+                left = left.leave(&node).unwrap();
+            }
+            assert_eq!(left.owner(guild), decision.owners[1]);
+        }
+        assert_eq!(placement.place(7).node, &name("node-5"));
+        let joined = placement.join(Member::new(name("node-7"))).unwrap();
+        assert_eq!(joined.zones(), placement.zones());
     }
 
     #[test]

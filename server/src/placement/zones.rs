@@ -1,7 +1,7 @@
 //! Zones: sets of nodes that may fail together, such as a data centre or a rack.
 //!
-//! Who owns a guild is not changed by zones. What they change is who stands by: the owners after the first are taken
-//! from other zones as long as there are any, so that the loss of one zone leaves each guild a node that expects it.
+//! Who owns a guild is not changed by zones. What they change is who is named after the owner: nodes of other zones, as
+//! long as there are any. Each is who owns the guild should the zones of those before it be lost as a whole.
 
 use std::sync::Arc;
 
@@ -43,9 +43,18 @@ impl Zones {
     /// `n` distinct nodes for a guild: the ring's owner, then the next ones on the walk that are in zones not yet
     /// named, then, where there are fewer zones than `n`, the others in the order of the walk.
     pub fn owners<'r>(&self, ring: &'r Ring, guild: u64, n: usize) -> SmallVec<[&'r NodeName; 4]> {
+        self.spread(ring.owners(guild, ring.members().len()), n)
+    }
+
+    /// `n` of distinct nodes: the first, then those of zones not yet named, then the others, in their order.
+    pub(super) fn spread<'r>(
+        &self,
+        nodes: impl Iterator<Item = &'r NodeName>,
+        n: usize,
+    ) -> SmallVec<[&'r NodeName; 4]> {
         let mut owners: SmallVec<[&NodeName; 4]> = SmallVec::new();
         let mut passed: SmallVec<[&NodeName; 4]> = SmallVec::new();
-        for node in ring.owners(guild, ring.members().len()) {
+        for node in nodes {
             if owners.len() == n {
                 break;
             }

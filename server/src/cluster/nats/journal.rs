@@ -18,6 +18,7 @@ use super::frame::{self, Body, Head};
 use super::index::Index;
 use super::{Nats, NatsError, Stored, Written, last};
 use crate::cluster::lease::Lease;
+use crate::counters::AppendOutcome;
 use crate::journal::{
     Entry, Journal, JournalError, JournalFuture, NewRecord, Snapshot, Span, Stretch,
 };
@@ -159,7 +160,9 @@ impl NatsJournal {
             None
         };
         let message = frame::encode(head, &aside.map_or(Body::Here(body), Body::Elsewhere));
+        let in_flight = InFlight::new(self.nats.clone());
         let result = self.write(guild, end, head, message).await;
+        in_flight.ended(&result);
         let refused = matches!(
             result,
             Err(JournalError::Conflict { .. } | JournalError::Unavailable(_))
@@ -226,10 +229,8 @@ impl NatsJournal {
                 self.note(guild, |known| known.end = None);
                 Err(JournalError::Ambiguous(why))
             }
-            // Others have written since; what they followed is to be read.
-            _ => Err(JournalError::Conflict {
-                actual: end.position,
-            }),
+            // Others have written since, and may have followed it.
+            _ => Err(JournalError::Ambiguous(why)),
         }
     }
 
@@ -348,6 +349,32 @@ impl Journal for NatsJournal {
 
     fn accepts_writes(&self) -> bool {
         self.nats.is_connected() && self.may_write()
+    }
+}
+
+/// Counts an append while it is under way; its outcome, where who waits for it does not go away.
+struct InFlight(Nats);
+
+impl InFlight {
+    fn new(nats: Nats) -> Self {
+        nats.figures().appends_in_flight.inc();
+        Self(nats)
+    }
+
+    fn ended(self, result: &Result<Position, JournalError>) {
+        let outcome = match result {
+            Ok(_) => AppendOutcome::Acknowledged,
+            Err(JournalError::Conflict { .. }) => AppendOutcome::Refused,
+            Err(JournalError::Ambiguous(_)) => AppendOutcome::Ambiguous,
+            Err(_) => AppendOutcome::Failed,
+        };
+        self.0.figures().appends.of(outcome).inc();
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.figures().appends_in_flight.dec();
     }
 }
 

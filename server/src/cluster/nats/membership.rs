@@ -34,6 +34,8 @@ pub struct MembershipSettings {
     pub number: u16,
     /// Its share relative to the others.
     pub weight: f64,
+    /// What may fail together with it; empty where that is not known.
+    pub zone: String,
     /// What the shared secret looks like, without telling it.
     pub secret: String,
     /// Points on the ring of a node of weight 1.
@@ -228,6 +230,7 @@ impl Keeper {
             number: settings.number,
             weight: settings.weight,
             leaving: false,
+            zone: settings.zone.clone(),
         };
         let form = View {
             secret: settings.secret.clone(),
@@ -253,6 +256,17 @@ impl Keeper {
         }
         self.renewed = began;
         self.lease.renew(began);
+        self.nats.figures().lease_renewals.inc();
+        self.nats.figures().lease_held.set(1);
+    }
+
+    /// After a heartbeat: whether it is held, and whether this one renewed it.
+    fn note_lease(&self) {
+        let figures = self.nats.figures();
+        figures.lease_held.set(i64::from(self.lease.is_held()));
+        if self.renewed.elapsed() >= self.settings.heartbeat {
+            figures.lease_failures.inc();
+        }
     }
 
     async fn beat(&self) -> Result<(), NatsError> {
@@ -283,6 +297,9 @@ impl Keeper {
         }
         let nodes: Vec<&NodeName> = view.nodes.keys().collect();
         tracing::info!(generation = view.generation, ?nodes, "nodes");
+        let generation = i64::try_from(view.generation);
+        let figures = self.nats.figures();
+        figures.list_generation.set(generation.unwrap_or(i64::MAX));
         self.on_view.changed(&view, on_it);
         self.known = Some(view);
     }
@@ -310,7 +327,11 @@ impl Keeper {
                 // What is written is only tried: the list itself is read.
                 Some(_) = changes.next() => self.look().await,
                 Some(order) = orders.0.recv() => self.carry_out(order).await,
-                _ = tick.tick() => self.tick().await,
+                _ = tick.tick() => {
+                    let ticked = self.tick().await;
+                    self.note_lease();
+                    ticked
+                }
             };
             if let Err(error) = done {
                 tracing::warn!(%error, "the list of nodes cannot be read");

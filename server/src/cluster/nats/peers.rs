@@ -4,6 +4,8 @@
 //! one message on NATS. Messages between two processes are numbered: who misses one has its hubs join
 //! the sender's guilds again, from the position that they have.
 
+mod asking;
+mod gate;
 mod link;
 mod questions;
 mod receive;
@@ -12,49 +14,43 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use async_nats::{Request as Asking, RequestErrorKind};
-use bytes::{BufMut, Bytes, BytesMut};
 use dashmap::DashMap;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::{Nats, NatsError};
+use crate::clock;
 use crate::cluster::control::Control;
 use crate::cluster::lease::Lease;
 use crate::cluster::moves::NodeMoved;
 use crate::cluster::view::View;
 use crate::cluster::wire::Parcel;
+use crate::counters::PeerOutcome;
 use crate::fanout::HubId;
 use crate::fanout::mail::{GuildNews, HubLinks};
 use crate::guild::actor::GuildMail;
-use crate::guild::command::{Outcome, Reply, Request};
+use crate::guild::command::Request;
 use crate::guild::remote::{Asked, Remote};
 use crate::guild::router::{Router, Unavailable};
 use crate::placement::NodeName;
-use crate::protocol::{ApiError, GuildId, UserId};
+use crate::protocol::{GuildId, UserId};
+use asking::requests;
+use gate::Gate;
 use link::{Link, RemoteHub, subject};
 
 /// About how many bytes a piece of mail to a guild holds on to.
 const MAIL_BYTES: usize = 512;
-/// The shortest time that a request to another node is given.
-const SHORTEST: Duration = Duration::from_millis(1);
-
 /// Processes remembered that are not on the list; beyond that all are forgotten.
 const MOST_STRANGERS: usize = 4_096;
-
-/// How a reply begins: the guild is not this node's, JSON as it is, or an outcome as JSON.
-const NOT_THERE: u8 = 0;
-const PLAIN: u8 = 1;
-const OUTCOME: u8 = 2;
 
 /// A process of another node.
 #[derive(Clone)]
 struct Peer {
     incarnation: u64,
     link: Arc<Link>,
+    gate: Arc<Gate>,
     /// Its part of the numbers of hubs.
     slot: u32,
 }
@@ -153,6 +149,7 @@ impl Peers {
                 Peer {
                     incarnation: node.incarnation,
                     link: Link::open(nats, me, node.incarnation),
+                    gate: Arc::default(),
                     slot: inner.slots.fetch_add(1, Ordering::Relaxed),
                 }
             });
@@ -169,6 +166,13 @@ impl Peers {
             .collect();
         for peer in &gone {
             inner.note_stranger(peer.incarnation);
+        }
+        let names = next.keys().map(NodeName::as_str);
+        let figures = inner.nats.figures();
+        figures.show_peers(names);
+        for (name, peer) in &next {
+            // The process before it may not have answered.
+            figures.show_breaker(name.as_str(), peer.gate.is_open());
         }
         inner.peers.store(Arc::new(next));
         for peer in gone {
@@ -281,40 +285,22 @@ impl Remote for Peers {
         request: &Request,
         end: Instant,
     ) -> Pin<Box<dyn Future<Output = Asked> + Send>> {
-        let unavailable = || Asked::Answered(Err(ApiError::UNAVAILABLE));
         let peer = self.inner.peers.load().get(node).cloned();
         let text = serde_json::to_vec(request);
         let reads = request.command.only_reads();
-        let nats = self.inner.nats.clone();
+        let (this, node) = (self.clone(), node.clone());
         Box::pin(async move {
             let (Some(peer), Ok(text)) = (peer, text) else {
                 return Asked::NotThere;
             };
-            if !nats.is_connected() {
-                return unavailable();
+            let began = clock::now();
+            let (asked, outcome) = this.send((&node, &peer), guild, (&text, reads), end).await;
+            let figures = this.inner.nats.figures();
+            figures.requests.of(outcome).inc();
+            if outcome == PeerOutcome::Answered {
+                figures.request_seconds.observe(began.elapsed());
             }
-            let mut payload = BytesMut::with_capacity(8 + text.len());
-            payload.put_u64(guild.get());
-            payload.put_slice(&text);
-            let left = end.saturating_duration_since(Instant::now()).max(SHORTEST);
-            let asking = Asking::new().payload(payload.freeze()).timeout(Some(left));
-            let to = requests(nats.name(), peer.incarnation);
-            let asked = nats.inner.client.send_request(to, asking);
-            let answered = tokio::select! {
-                answered = asked => answered,
-                // Who reads can ask again at once; what else became of a write is not known.
-                () = peer.link.gone() => {
-                    return if reads { Asked::NotThere } else { unavailable() };
-                }
-            };
-            match answered {
-                Ok(reply) => asked_of(&reply.payload).unwrap_or_else(unavailable),
-                Err(error) if matches!(error.kind(), RequestErrorKind::NoResponders) => {
-                    Asked::NotThere
-                }
-                // It may have been carried out.
-                Err(_) => unavailable(),
-            }
+            asked
         })
     }
 
@@ -342,41 +328,5 @@ impl Remote for Peers {
             self.inner.joined.insert(guild, at);
         }
         posted.map_err(|_| Unavailable)
-    }
-}
-
-/// Where a process is asked.
-fn requests(name: &str, process: u64) -> String {
-    format!("{name}.ask.{process:016x}")
-}
-
-/// A reply as bytes.
-fn reply_of(asked: &Asked) -> Bytes {
-    let mut out = BytesMut::new();
-    match asked {
-        Asked::NotThere => out.put_u8(NOT_THERE),
-        Asked::Answered(Ok(Reply::Json(body))) => {
-            out.put_u8(PLAIN);
-            out.put_slice(body);
-        }
-        Asked::Answered(outcome) => {
-            out.put_u8(OUTCOME);
-            let text = serde_json::to_vec(outcome).expect("outcomes are plain data");
-            out.put_slice(&text);
-        }
-    }
-    out.freeze()
-}
-
-fn asked_of(reply: &Bytes) -> Option<Asked> {
-    let rest = reply.slice(1.min(reply.len())..);
-    match *reply.first()? {
-        NOT_THERE => Some(Asked::NotThere),
-        PLAIN => Some(Asked::Answered(Ok(Reply::Json(rest)))),
-        OUTCOME => {
-            let outcome: Outcome = serde_json::from_slice(&rest).ok()?;
-            Some(Asked::Answered(outcome))
-        }
-        _ => None,
     }
 }

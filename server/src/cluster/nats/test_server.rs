@@ -2,6 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ClusterThread, Nats, NatsSettings};
@@ -54,7 +55,9 @@ impl Server {
             partitions: 4,
             append_timeout: Duration::from_secs(5),
         };
-        let connected = self.thread.wait_for(Nats::connect(settings));
+        let connected = self
+            .thread
+            .wait_for(Nats::connect(settings, Arc::default()));
         connected.unwrap().unwrap()
     }
 

@@ -145,6 +145,7 @@ mod tests {
             number,
             weight: 1.0,
             leaving: false,
+            zone: String::new(),
         }
     }
 

@@ -65,6 +65,19 @@ impl GuildActor {
         }
     }
 
+    /// Sends everybody who waits for an answer to where the guild is: nothing of what they asked for was done.
+    pub(super) fn redirect(&mut self) {
+        let tickets: Vec<u64> = self.tickets.iter().map(|(key, _)| key as u64).collect();
+        for ticket in tickets {
+            self.answer(ticket, Err(moved_away()));
+        }
+    }
+
+    /// Another node has the guild, which did not come to rest before: what waits is sent there.
+    pub(super) fn gone_to(&mut self, forward: Forward) {
+        self.departing = Some(Box::new(Departing::Gone(forward)));
+    }
+
     fn gone(&mut self) {
         let Some(departing) = self.departing.take() else {
             return;
@@ -75,10 +88,7 @@ impl GuildActor {
         // Nothing is written or broadcast any more, whatever still comes.
         self.tenure.evicted.set();
         self.recalls = Recalls::default();
-        let tickets: Vec<u64> = self.tickets.iter().map(|(key, _)| key as u64).collect();
-        for ticket in tickets {
-            self.answer(ticket, Err(moved_away()));
-        }
+        self.redirect();
         for (since, who) in std::mem::take(&mut self.parked) {
             // Hubs join again as a whole.
             if let Parked::Session(attach) = who
@@ -111,6 +121,7 @@ impl GuildActor {
             return Poll::Ready(());
         };
         if fails {
+            // One that has gone already finds so by its next mail.
             self.departing = None;
             return Poll::Ready(());
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::GuildTools;
+use super::recovery::TAKEN;
 use crate::fanout::Item;
 use crate::guild::core::render::Scope;
 use crate::guild::core::{CoreSettings, GuildCore, Replay, items_of, record};
@@ -59,8 +60,7 @@ pub(super) async fn load(
             return Ok(loaded);
         }
         if evicted.is_set() {
-            let why = "another actor has the guild";
-            return Err(JournalError::Unavailable(why.to_owned()));
+            return Err(JournalError::Unavailable(TAKEN.to_owned()));
         }
         let append = journal.append(id, loaded.written, vec![record::encode(&claim).into()]);
         match append.await {

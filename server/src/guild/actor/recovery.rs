@@ -17,6 +17,7 @@ use crate::fanout::mail::GuildNews;
 use crate::guild::command::Command;
 use crate::guild::command::Outcome;
 use crate::guild::core::{GuildCore, Moment};
+use crate::guild::departure::moved_away;
 use crate::guild::recent::RecentItems;
 use crate::guild::stats::{GuildStats, Health};
 use crate::journal::JournalError;
@@ -27,6 +28,8 @@ use crate::supervision::faults;
 
 /// How long after a failed read or a refused claim it is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// Why a guild is not read any further.
+pub(super) const TAKEN: &str = "another actor has the guild";
 /// Panics that a request may cause; then it is dropped.
 const MAX_ATTEMPTS: u8 = 2;
 
@@ -37,10 +40,18 @@ impl GuildActor {
         let (tools, id, evicted) = (self.tools.clone(), self.id, self.tenure.evicted.clone());
         let wait = std::mem::take(&mut self.backoff);
         let load = async move {
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
+            let load = async {
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
+                load(&tools, id, &evicted).await
+            };
+            // Whose guild another one has reads for nobody, while mail waits.
+            tokio::select! {
+                biased;
+                () = evicted.told() => Err(JournalError::Unavailable(TAKEN.to_owned())),
+                loaded = load => loaded,
             }
-            load(&tools, id, &evicted).await
         };
         ctx.wait(
             load.into_actor(self)
@@ -177,23 +188,39 @@ impl GuildActor {
         }
     }
 
-    /// Another actor has the guild: what was asked of this one is not known to be done, and what
-    /// happened is the other's to tell.
+    /// Another actor has the guild: what was begun here is not known to be done, and what
+    /// happened is the other's to tell. Where that is on another node, what waits is sent there, up to the last mail;
+    /// otherwise the actor stops.
     pub(super) fn leave(&mut self, ctx: &mut Context<Self>) {
+        if self.is_gone() {
+            return;
+        }
         tracing::info!(guild = %self.id, "another actor has taken the guild over");
         self.set_aside();
-        self.retry = None;
+        let forward = self.tenure.evicted.forward().cloned();
+        if let (Some(request), true) = (self.retry.take(), forward.is_some()) {
+            // It panicked before it could do anything.
+            self.answer(request.ticket, Err(moved_away()));
+        }
         self.settle_former(0);
         self.subscriptions.clear();
-        ctx.stop();
+        match forward {
+            Some(forward) => self.gone_to(forward),
+            None => ctx.stop(),
+        }
     }
 
     /// An append failed: the state holds what the journal does not.
     pub(super) fn append_failed(&mut self, error: &JournalError, ctx: &mut Context<Self>) {
         self.tools.counters.append_failures.inc();
-        if let JournalError::Conflict { .. } = error
-            && !self.registry.is_current(self.id, self.tenure.incarnation)
-        {
+        let refused = matches!(error, JournalError::Conflict { .. });
+        let goes = self.tenure.evicted.forward().is_some();
+        if goes && refused {
+            // The next owner was first: nothing of what is under way was written.
+            self.redirect();
+        }
+        if goes || refused && !self.registry.is_current(self.id, self.tenure.incarnation) {
+            self.tenure.evicted.set();
             self.leave(ctx);
             return;
         }
@@ -207,6 +234,10 @@ impl GuildActor {
         GuildStats::add(&self.stats.restarts, 1);
         self.tools.counters.guild_restarts.inc();
         self.set_aside();
+        if self.tenure.evicted.forward().is_some() {
+            // Another node has the guild by now.
+            self.tenure.evicted.set();
+        }
         if let Some(mut request) = self.in_hand.take() {
             request.attempts += 1;
             if request.attempts < MAX_ATTEMPTS {

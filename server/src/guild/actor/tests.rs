@@ -1,3 +1,4 @@
+mod departures;
 mod history;
 mod moves;
 
@@ -145,6 +146,25 @@ fn node_with(hubs: u32, settings: GuildSettings) -> Node1 {
 fn node_on(executors: Executors, hubs: u32, settings: GuildSettings) -> Node1 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * 10;
+    let here = NodeName::new("here").unwrap();
+    let ring = Ring::build([Node::new(here.clone())], RingSettings::default()).unwrap();
+    let placement = PlacementHandle::new(Placement::new(ring, Overrides::new()));
+    let journal = MemoryJournal::new();
+    node_over(
+        (journal, number),
+        (here, placement),
+        executors,
+        (hubs, settings),
+    )
+}
+
+/// A node that has the guild of this number in a journal.
+fn node_over(
+    (inner, number): (MemoryJournal, u64),
+    (here, placement): (NodeName, PlacementHandle),
+    executors: Executors,
+    (hubs, settings): (u32, GuildSettings),
+) -> Node1 {
     let links = HubLinks::default();
     let hubs: Vec<Arc<Hub>> = (0..hubs)
         .map(|id| {
@@ -155,7 +175,6 @@ fn node_on(executors: Executors, hubs: u32, settings: GuildSettings) -> Node1 {
         .collect();
     let gate = Arc::new(tokio::sync::Semaphore::new(1_000_000));
     let reads = Arc::new(tokio::sync::Semaphore::new(1_000_000));
-    let inner = MemoryJournal::new();
     let journal = GatedJournal {
         inner: inner.clone(),
         gate: Arc::clone(&gate),
@@ -165,7 +184,7 @@ fn node_on(executors: Executors, hubs: u32, settings: GuildSettings) -> Node1 {
         journal: Arc::new(journal),
         ids: Arc::new(SnowflakeSource::new(1)),
         hubs: links,
-        node: "here".into(),
+        node: here.as_str().into(),
         counters: Arc::default(),
         settings: Arc::new(settings),
         preloads: Preloads::default(),
@@ -176,9 +195,6 @@ fn node_on(executors: Executors, hubs: u32, settings: GuildSettings) -> Node1 {
     };
     let counters = Arc::clone(&tools.counters);
     let registry = Registry::new(executors, tools, bounds);
-    let here = NodeName::new("here").unwrap();
-    let ring = Ring::build([Node::new(here.clone())], RingSettings::default()).unwrap();
-    let placement = PlacementHandle::new(Placement::new(ring, Overrides::new()));
     let router = Router::new(placement, here, registry.clone(), Duration::from_secs(20));
     Node1 {
         guild: GuildId::new(number),

@@ -1,5 +1,6 @@
 //! Guilds that go to other nodes: their actors come to rest, and then go or stay.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -55,8 +56,8 @@ impl Registry {
     }
 
     /// Lets go of guilds that other nodes have now; answers how many. Those that were [told](Self::depart) are at rest.
-    /// The others finish what is under way, as far as the log lets them; what waits is handed on. Hubs are told that they
-    /// lost them.
+    /// Others that serve finish what is under way, as far as the log lets them; what is being read is not read further. What
+    /// waits is handed on by all of them. Hubs are told that they lost them.
     pub fn release_where(
         &self,
         goes: impl Fn(GuildId) -> bool,
@@ -73,7 +74,9 @@ impl Registry {
             };
             count += 1;
             let is_in_use = former.is_in_use();
-            if former.departs() || former.departs_late(|| forward(guild)) {
+            let forward = forward(guild);
+            former.tenure.evicted.goes(Arc::clone(&forward));
+            if former.departs() || former.departs_late(forward) {
                 // Hubs of other nodes see by themselves where the guild is now.
                 hubs.tell_local(|| GuildNews::Lost { guild });
                 continue;
@@ -130,7 +133,7 @@ impl Running {
 
     /// Has an actor that was not told before come to rest and go; false where it is not serving, or on its way between
     /// executors.
-    fn departs_late(&self, forward: impl FnOnce() -> Forward) -> bool {
+    fn departs_late(&self, forward: Forward) -> bool {
         if self.stats.health() != Health::Serving || self.moving.is_some() {
             return false;
         }
@@ -141,7 +144,7 @@ impl Running {
         let farewell = Farewell {
             at_rest,
             fate,
-            forward: forward(),
+            forward,
         };
         self.mailer
             .post_control(GuildMail::Depart(Box::new(farewell)));

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::cluster::nats::Nats;
 use crate::cluster::wire::{self, Parcel};
+use crate::counters::Way;
 use crate::fanout::mail::{GuildNews, HubLink};
 
 /// Most parcels that wait, as in a hub's mailbox.
@@ -50,6 +51,7 @@ pub(super) struct Link {
     waiting: Mutex<Waiting>,
     wake: Notify,
     closed: watch::Sender<bool>,
+    nats: Nats,
 }
 
 #[derive(Default)]
@@ -67,9 +69,10 @@ impl Link {
             waiting: Mutex::default(),
             wake: Notify::new(),
             closed: watch::Sender::new(false),
+            nats,
         });
         #[allow(clippy::disallowed_methods)] // one for each link, ended by `close`
-        tokio::spawn(Arc::clone(&link).run(nats));
+        tokio::spawn(Arc::clone(&link).run());
         link
     }
 
@@ -100,6 +103,7 @@ impl Link {
         };
         let full = waiting.parcels.len() >= MAX_COUNT || waiting.bytes + bytes > MAX_BYTES;
         if full && !control && !waiting.parcels.is_empty() {
+            self.nats.figures().parcels_refused.inc();
             return Err(parcel);
         }
         waiting.bytes += bytes;
@@ -116,7 +120,8 @@ impl Link {
         Some(parcel)
     }
 
-    async fn run(self: Arc<Self>, nats: Nats) {
+    async fn run(self: Arc<Self>) {
+        let nats = &self.nats;
         let mut number = 0;
         while !*self.closed.borrow() {
             let Some(parcel) = self.take() else {
@@ -137,6 +142,9 @@ impl Link {
                     more: n < last,
                 };
                 let message = self.message(place, number, piece);
+                let figures = nats.figures();
+                figures.messages.of(Way::Sent).inc();
+                figures.bytes.of(Way::Sent).inc_by(message.len() as u64);
                 let sent = nats.inner.client.publish(self.subject.clone(), message);
                 if let Err(error) = sent.await {
                     // The receiver sees the gap.

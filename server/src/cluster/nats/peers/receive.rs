@@ -10,9 +10,11 @@ use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::asking::reply_of;
 use super::link::{HEAD, Place};
-use super::{Inner, Peer, reply_of};
+use super::{Inner, Peer};
 use crate::cluster::wire::{self, Parcel};
+use crate::counters::Way;
 use crate::fanout::HubId;
 use crate::fanout::mail::GuildNews;
 use crate::guild::actor::GuildMail;
@@ -74,6 +76,9 @@ pub(super) async fn parcels(inner: Weak<Inner>, mut messages: Subscriber) {
         if payload.len() < HEAD {
             continue;
         }
+        let figures = inner.nats.figures();
+        figures.messages.of(Way::Received).inc();
+        figures.bytes.of(Way::Received).inc_by(payload.len() as u64);
         let place = Place::of(payload.get_u8());
         let (sender, number) = (payload.get_u64(), payload.get_u64());
         let Some(peer) = inner.wait_for_peer(sender).await else {
@@ -89,6 +94,7 @@ pub(super) async fn parcels(inner: Weak<Inner>, mut messages: Subscriber) {
             .take(place, number, &payload);
         if gap {
             tracing::warn!(sender = %format!("{sender:016x}"), number, "a message of another node was not heard");
+            inner.nats.figures().gaps.inc();
             inner.lost_from(sender);
             // Never refused.
             let _ = peer.link.post(Parcel::Resync, 64, true);
@@ -126,7 +132,10 @@ impl Inner {
                 generation,
                 mail,
             } => self.post(peer, guild, generation, mail).await,
-            Parcel::Resync => self.lost_from(peer.incarnation),
+            Parcel::Resync => {
+                self.nats.figures().resyncs.inc();
+                self.lost_from(peer.incarnation);
+            }
             Parcel::Beat => {}
             Parcel::Moved(moved) => {
                 if let Some(control) = self.control.get() {
@@ -201,13 +210,18 @@ pub(super) async fn requests(inner: Weak<Inner>, mut messages: Subscriber) {
         let client = inner.nats.inner.client.clone();
         let mut payload = message.payload;
         let guild = payload.try_get_u64().map_or(0, |guild| guild);
+        let left = payload.try_get_u32().map_or(0, |left| left);
+        let end = Instant::now() + Duration::from_millis(left.into());
         let request: Option<Request> = serde_json::from_slice(&payload).ok();
         let place = Arc::clone(&places).try_acquire_owned().ok();
+        if place.is_none() {
+            inner.nats.figures().requests_turned_away.inc();
+        }
         let router = router.clone();
         inner.handle.spawn(async move {
             let unavailable = Asked::Answered(Err(ApiError::UNAVAILABLE));
             let asked = match (request, place.is_some()) {
-                (Some(request), true) => router.ask_here(GuildId::new(guild), request).await,
+                (Some(request), true) => router.ask_here(GuildId::new(guild), request, end).await,
                 _ => unavailable,
             };
             let mut answer = reply_of(&asked);
