@@ -168,7 +168,7 @@ impl App {
         tracing::info!(count = parked.len(), "sessions of the last run");
         let trails = sessions::trails_of(&storage, &dir, &links, parked.is_empty())?;
         links.parked.fill(parked);
-        let shared = SessionShared {
+        let mut shared = SessionShared {
             router: router.clone(),
             directory: Arc::clone(&storage.directory),
             tokens: verifier,
@@ -178,6 +178,7 @@ impl App {
             places: ConnectionLimit::new(config.limits.connections_per_address),
             starts: Arc::new(IdentifyLimit::new(config.limits.identifies_per_day)),
             trails,
+            elsewhere: None,
             counters,
         };
         let drain = Drain::default();
@@ -190,11 +191,13 @@ impl App {
             drain.clone(),
         ));
         let join = |nats| {
-            let rooms = (&shared.links.guild_side, &shared.counters);
+            let rooms = (&shared.links, &shared.counters);
             let own = (&view, &drain);
-            cluster::join(&config, nats, (&router, &placement), rooms, own, &secret)
+            let settings = (&config, &public);
+            cluster::join(settings, nats, (&router, &placement), rooms, own, &secret)
         };
         let joined = storage.shared.as_ref().map(join).transpose()?;
+        shared.elsewhere = joined.as_ref().map(cluster::Joined::elsewhere);
         Ok(Self {
             config,
             main,
@@ -337,7 +340,7 @@ impl App {
             () = self.drain.ordered() => {}
         }
         self.drain.order();
-        cluster::leave(self.joined, &self.drain).await;
+        cluster::leave(self.joined, &self.drain, &self.shared.links).await;
         balancer.abort();
         reloads.abort();
         self.registry.stop_moves();
@@ -432,7 +435,11 @@ async fn drain(
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // What was answered is on its way to the hubs, before this.
-    let sessions = shared.links.checkpoint(HANDOVER).await;
+    let mut sessions = shared.links.checkpoint(HANDOVER).await;
+    if let Some(elsewhere) = &shared.elsewhere {
+        // Those that could not be let go before, and cannot now, wait for the next start here.
+        sessions = elsewhere.keep_all(sessions).await;
+    }
     main.stop(true).await;
     sessions
 }

@@ -5,5 +5,6 @@ pub mod lease;
 pub mod moves;
 pub mod nats;
 pub mod report;
+pub mod sessions;
 pub mod view;
 pub mod wire;

@@ -17,8 +17,8 @@ pub use cluster::ClusterFigures;
 pub use figures::{Figures, LatencyFigures, Rates};
 pub use hub::HubCounters;
 pub use labels::{
-    AppendOutcome, Close, Closer, DecisionKind, EphemeralKind, Label, MoveKind, MoveOutcome,
-    PeerOutcome, RequestOutcome, ResumeOutcome, SessionState, Split, StatusClass, Way,
+    AppendOutcome, Close, Closer, DecisionKind, ElsewhereOutcome, EphemeralKind, Label, MoveKind,
+    MoveOutcome, PeerOutcome, RequestOutcome, ResumeOutcome, SessionState, Split, StatusClass, Way,
 };
 pub use latency::{BOUNDS_US, Latency, LatencyCounts};
 pub use moves::MoveCounts;
@@ -112,6 +112,14 @@ pub struct Counters {
     pub session_trail_bytes: Counter,
     /// Times that this could not be noted.
     pub session_trail_failures: Counter,
+    /// Sessions that were kept for other nodes.
+    pub sessions_let_go: Counter,
+    /// Notes of sessions that were kept for other nodes.
+    pub session_notes: Counter,
+    /// Bytes of these notes.
+    pub session_note_bytes: Counter,
+    /// Resumes of sessions of other nodes by what came of them.
+    pub resumes_elsewhere: Split<ElsewhereOutcome, Counter>,
     /// Requests to guilds by outcome.
     pub guild_requests: Split<RequestOutcome, Counter>,
     /// Requests not taken because a guild's mailbox was full.

@@ -7,12 +7,14 @@
 pub mod checkpoint;
 pub mod connection;
 pub mod core;
+pub mod elsewhere;
 pub mod frames;
 pub mod greetings;
 pub mod hub_actor;
 pub mod id;
 pub mod links;
 pub mod members_chunk;
+mod parcel;
 pub mod parked;
 pub mod payload;
 pub mod report;

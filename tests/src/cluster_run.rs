@@ -5,6 +5,7 @@ mod house;
 mod load;
 mod options;
 mod proxy;
+mod resumed;
 mod steps;
 
 pub use options::{Options, Step};

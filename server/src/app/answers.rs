@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::admin::{self, View as _};
 use crate::cluster::control::{Answering, Control, Question, Unanswered};
 use crate::cluster::moves::{NodeMoved, NodeMoves};
+use crate::cluster::sessions::Yields;
 use crate::counters::Counters;
 use crate::guild::router::Router;
 use crate::supervision::drain::Drain;
@@ -21,6 +22,7 @@ pub(super) struct Answers {
     pub(super) router: Router,
     pub(super) drain: Drain,
     pub(super) counters: Arc<Counters>,
+    pub(super) sessions: Arc<dyn Yields>,
 }
 
 impl Control for Answers {
@@ -50,6 +52,14 @@ impl Control for Answers {
                 let is_new = self.drain.order();
                 tracing::info!(node = %self.view.node().name, is_new, "another node's operator drains this one");
                 Box::pin(ready(Ok(is_new.into())))
+            }
+            Question::Yield(wanted) => {
+                let yielded = self.sessions.yields(wanted);
+                Box::pin(async move {
+                    let stays = || Unanswered::new(503, "the session stays");
+                    let yielded = yielded.await.ok_or_else(stays)?;
+                    Ok(serde_json::to_value(yielded).expect("it is plain data"))
+                })
             }
             Question::Guild(guild, order) => {
                 let (view, router) = (Arc::clone(&self.view), self.router.clone());

@@ -11,18 +11,24 @@ use super::storage::Shared;
 use super::views::NodeView;
 use crate::clock;
 use crate::cluster::moves::{NodeMoves, forward};
+use crate::cluster::nats::NatsSessions;
 use crate::cluster::nats::membership::{
     List, Membership, MembershipSettings, OnView, new_incarnation,
 };
 use crate::cluster::nats::peers::Peers;
 use crate::cluster::view::View;
-use crate::config::{Config, Secret};
+use crate::config::{Config, PublicUrl, Secret};
 use crate::counters::Counters;
 use crate::fanout::mail::HubLinks;
 use crate::guild::router::Router;
 use crate::placement::{NodeName, PlacementHandle};
 use crate::protocol::{GuildId, UserId};
+use crate::session::elsewhere::{Elsewhere, ElsewhereSettings};
+use crate::session::links::WorkerLinks;
 use crate::supervision::drain::Drain;
+
+/// How much longer than until a silent node is off the list a Resume waits for it.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A node that is on the list.
 pub(super) struct Joined {
@@ -30,9 +36,16 @@ pub(super) struct Joined {
     membership: Membership,
     moves: NodeMoves,
     drain: Duration,
+    elsewhere: Elsewhere,
+    reconnects_per_second: u32,
 }
 
 impl Joined {
+    /// The sessions of the cluster.
+    pub(super) fn elsewhere(&self) -> Elsewhere {
+        self.elsewhere.clone()
+    }
+
     /// Tells live sessions of all other nodes of a new membership.
     pub(super) fn peers(&self) -> Peers {
         self.peers.clone()
@@ -44,13 +57,23 @@ impl Joined {
     }
 }
 
-/// Hands the guilds of a node that is on the list over to others, and takes it off.
-pub(super) async fn leave(joined: Option<Joined>, drain: &Drain) {
-    if let Some(joined) = joined {
-        drain.hands_over(joined.moves.guilds_to_hand_over());
-        joined.moves.drain(clock::now() + joined.drain).await;
-        joined.membership.leave().await;
-    }
+/// Hands the guilds and the sessions of a node that is on the list over to others, and takes it off.
+pub(super) async fn leave(joined: Option<Joined>, drain: &Drain, links: &WorkerLinks) {
+    let Some(joined) = joined else {
+        return;
+    };
+    // Who comes from now on is sent on.
+    links.set_draining();
+    let sessions = links.sessions();
+    let paced = Duration::from_secs_f64(sessions as f64 / f64::from(joined.reconnects_per_second));
+    let over = paced.min(joined.drain * 3 / 4);
+    tracing::info!(sessions, ?over, "guilds and sessions go to other nodes");
+    drain.hands_over(joined.moves.guilds_to_hand_over());
+    let guilds = joined.moves.drain(clock::now() + joined.drain);
+    let sessions = joined.elsewhere.let_all_go(over);
+    let ((), sessions) = tokio::join!(guilds, sessions);
+    tracing::info!(sessions, "sessions are kept for other nodes");
+    joined.membership.leave().await;
 }
 
 /// What the list's changes mean for this node.
@@ -60,10 +83,19 @@ struct Applier {
     peers: Peers,
     router: Router,
     moves: NodeMoves,
+    links: WorkerLinks,
+    /// Whether clients reach the nodes by an address of the settings, which does not end with a node.
+    is_one_address: bool,
 }
 
 impl OnView for Applier {
     fn changed(&self, view: &View, on_it: bool) {
+        if !on_it {
+            self.links.set_away();
+        }
+        if !self.is_one_address {
+            self.links.set_resume_url(view.gateway_beside(&self.here));
+        }
         let placement = match view.placement() {
             Ok(placement) => placement,
             Err(error) => {
@@ -96,10 +128,10 @@ impl OnView for Applier {
 
 /// Puts the node on the list of its cluster. Blocks on the network.
 pub(super) fn join(
-    config: &Config,
+    (config, public): (&Config, &PublicUrl),
     shared: &Shared,
     (router, placement): (&Router, &PlacementHandle),
-    (hubs, counters): (&HubLinks, &Arc<Counters>),
+    (links, counters): (&WorkerLinks, &Arc<Counters>),
     (node, drain): (&Arc<NodeView>, &Drain),
     secret: &Secret,
 ) -> Result<Joined, StartError> {
@@ -110,6 +142,7 @@ pub(super) fn join(
         number: config.node.number,
         weight: weight.map_or(1.0, |weight| weight.get()),
         zone: config.node.zone.clone(),
+        gateway: public.gateway(),
         secret: fingerprint(secret),
         virtual_nodes: config.placement.virtual_nodes,
         heartbeat: Duration::from_millis(config.cluster.heartbeat_ms),
@@ -122,7 +155,7 @@ pub(super) fn join(
         shared.thread.handle().clone(),
         Arc::clone(&shared.lease),
         (name.clone(), incarnation),
-        hubs.clone(),
+        links.guild_side.clone(),
     );
     router.connect(Arc::new(peers.clone()));
     let (list, orders) = List::new();
@@ -140,14 +173,33 @@ pub(super) fn join(
         peers: peers.clone(),
         router: router.clone(),
         moves: moves.clone(),
+        links: links.clone(),
+        is_one_address: config.listen.public_url.is_some(),
     });
     let (lease, heard, listener) = (Arc::clone(&shared.lease), peers.clone(), router.clone());
+    let dead_after = Duration::from_millis(config.cluster.dead_after_ms);
+    let elsewhere = Elsewhere::new(
+        ElsewhereSettings {
+            process: incarnation,
+            resume_window: Duration::from_secs(config.gateway.resume_window_s),
+            patience: dead_after + PATIENCE,
+            note_every: Duration::from_millis(config.cluster.session_note_ms),
+        },
+        (
+            Arc::new(NatsSessions::new(nats.clone())),
+            Arc::new(peers.clone()),
+        ),
+        links.clone(),
+        shared.thread.handle().clone(),
+        Arc::clone(counters),
+    );
     let control = Arc::new(Answers {
         moves: moves.clone(),
         view: Arc::clone(node),
         router: router.clone(),
         drain: drain.clone(),
         counters: Arc::clone(counters),
+        sessions: Arc::new(elsewhere.clone()),
     });
     let joining = async move {
         heard.listen(listener, control).await?;
@@ -166,6 +218,8 @@ pub(super) fn join(
         membership,
         moves,
         drain,
+        elsewhere,
+        reconnects_per_second: config.cluster.reconnects_per_second,
     })
 }
 

@@ -78,6 +78,9 @@ impl Storage {
             replicas: config.cluster.replicas,
             partitions: config.cluster.partitions,
             append_timeout: Duration::from_millis(config.cluster.append_timeout_ms),
+            // What is written while a session lives is written anew within a window, and has to last for one after that.
+            sessions_max_age: Duration::from_secs(config.gateway.resume_window_s.max(30)) * 2,
+            sessions_max_bytes: config.cluster.sessions_max_bytes,
         };
         let failed = |error: &dyn std::fmt::Display| StartError::Nats(error.to_string());
         let thread = ClusterThread::start().map_err(|error| failed(&error))?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::moves::NodeMoved;
+use super::sessions::Wanted;
 use crate::placement::NodeName;
 use crate::protocol::{ApiError, GuildId};
 
@@ -30,6 +31,8 @@ pub enum Question {
         /// How long there is for it.
         patience_ms: u64,
     },
+    /// Let a session of yours go: its client wants to resume it here.
+    Yield(Wanted),
     /// Do this with a guild of yours.
     Guild(GuildId, GuildOrder),
 }
@@ -40,6 +43,7 @@ impl Question {
         match self {
             Self::Describe | Self::Ping => Duration::from_secs(1),
             Self::Report { patience_ms, .. } => Duration::from_millis(*patience_ms),
+            Self::Yield(_) => Duration::from_secs(3),
             Self::Prepare(_) | Self::Drain => Duration::from_secs(5),
             Self::Move(..) | Self::Guild(..) => Duration::from_secs(15),
         }

@@ -6,6 +6,7 @@
 //! | `NAME-head` | `NAME.head.OWNER` | the newest only: where a guild's snapshot is, what was trimmed; the list of nodes |
 //! | `NAME-chunk` | `NAME.chunk.OWNER.KEY.N` | what is too large for one message, in pieces |
 //! | `NAME-dir` | `NAME.dir` | changes of the directory, sent on as `NAME.feed.dir` |
+//! | `NAME-sess` | `NAME.sess.ID`, `NAME.claim.ID`, `NAME.table.GUILD.NAME` | the newest only, for a while: sessions, who has them, what they see |
 
 mod chunks;
 mod directory;
@@ -15,6 +16,7 @@ mod index;
 mod journal;
 pub mod membership;
 pub mod peers;
+mod sessions;
 #[cfg(test)]
 pub(crate) mod test_server;
 mod thread;
@@ -37,6 +39,7 @@ use crate::counters::{ClusterFigures, Counters};
 
 pub use directory::NatsDirectory;
 pub use journal::NatsJournal;
+pub use sessions::NatsSessions;
 pub use thread::ClusterThread;
 
 /// How long a question to NATS may take.
@@ -69,6 +72,10 @@ pub struct NatsSettings {
     pub partitions: usize,
     /// How long the answer to a write is waited for.
     pub append_timeout: Duration,
+    /// How long what is kept of a session stays.
+    pub sessions_max_age: Duration,
+    /// Most bytes of what is kept of all sessions; the oldest go first.
+    pub sessions_max_bytes: u64,
 }
 
 /// Why NATS cannot be used.
@@ -116,6 +123,7 @@ struct Inner {
     chunks: Stream<()>,
     directory: Stream<()>,
     counters: Arc<Counters>,
+    sessions: Stream<()>,
 }
 
 impl Nats {
@@ -191,10 +199,21 @@ impl Nats {
             }),
             ..StreamConfig::default()
         };
-        let (heads, chunks, directory) = (
+        let sessions = StreamConfig {
+            name: format!("{name}-sess"),
+            subjects: ["sess.*", "claim.*", "table.*.*"]
+                .map(|subject| format!("{name}.{subject}"))
+                .to_vec(),
+            max_messages_per_subject: 1,
+            max_age: settings.sessions_max_age,
+            max_bytes: i64::try_from(settings.sessions_max_bytes).unwrap_or(i64::MAX),
+            ..StreamConfig::default()
+        };
+        let (heads, chunks, directory, sessions) = (
             make(heads).await?,
             make(chunks).await?,
             make(directory).await?,
+            make(sessions).await?,
         );
         Ok(Self {
             inner: Arc::new(Inner {
@@ -206,6 +225,7 @@ impl Nats {
                 chunks,
                 directory,
                 counters,
+                sessions,
             }),
         })
     }
@@ -311,11 +331,24 @@ async fn make_stream(
         },
         ..config
     };
+    let (max_age, max_bytes) = (config.max_age, config.max_bytes);
     let made = context.get_or_create_stream(config).await;
     let stream = made.map_err(|error| NatsError::new(&format!("stream {name}"), &error))?;
-    let kept = stream.cached_info().config.num_replicas;
-    if kept != replicas {
+    let kept = &stream.cached_info().config;
+    if kept.num_replicas != replicas {
+        let kept = kept.num_replicas;
         tracing::warn!(stream = %name, kept, wanted = replicas, "the stream was made with other replicas");
+    }
+    if max_bytes > 0 && (kept.max_age, kept.max_bytes) != (max_age, max_bytes) {
+        // The settings have changed since it was made.
+        let config = StreamConfig {
+            max_age,
+            max_bytes,
+            ..kept.clone()
+        };
+        if let Err(error) = context.update_stream(config).await {
+            tracing::warn!(stream = %name, %error, "the stream keeps its former bounds");
+        }
     }
     context
         .get_stream_no_info(&name)

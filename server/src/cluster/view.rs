@@ -66,6 +66,9 @@ pub struct Node {
     /// What may fail together with it; empty where that is not known.
     #[serde(default)]
     pub zone: String,
+    /// Where clients reach its gateway; empty where that is not known.
+    #[serde(default)]
+    pub gateway: String,
 }
 
 /// Why a node cannot be on the list.
@@ -136,6 +139,16 @@ impl View {
             next.settle(name);
             next
         })
+    }
+
+    /// Where the gateway of another node is: of the next one by name that stays, so that not all name the same.
+    pub fn gateway_beside(&self, name: &NodeName) -> Option<&str> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let after = self.nodes.range::<NodeName, _>((Excluded(name), Unbounded));
+        let before = self.nodes.range::<NodeName, _>(..name);
+        let stays = |node: &&Node| !node.leaving && !node.gateway.is_empty();
+        let mut others = after.chain(before).map(|(_, node)| node);
+        others.find(stays).map(|node| node.gateway.as_str())
     }
 
     /// Where guilds live by this list.
@@ -232,7 +245,25 @@ mod tests {
             weight: 1.0,
             leaving: false,
             zone: String::new(),
+            gateway: format!("ws://{number}"),
         }
+    }
+
+    #[test]
+    fn who_leaves_is_nobody_to_resume_at() {
+        let form = View::default();
+        let mut view = View::default();
+        assert_eq!(view.gateway_beside(&name("a")), None);
+        for (n, number) in ["a", "b", "c"].into_iter().zip(1..) {
+            view = view.with(&name(n), &node(number), &form).unwrap();
+        }
+        let beside = |view: &View, n| view.gateway_beside(&name(n)).map(str::to_owned);
+        assert_eq!(beside(&view, "a").as_deref(), Some("ws://2"));
+        assert_eq!(beside(&view, "c").as_deref(), Some("ws://1"));
+        view.nodes.get_mut(&name("b")).unwrap().leaving = true;
+        assert_eq!(beside(&view, "a").as_deref(), Some("ws://3"));
+        view.nodes.get_mut(&name("c")).unwrap().gateway.clear();
+        assert_eq!(beside(&view, "a"), None);
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub const DEFAULT_HEARTBEAT_MS: u64 = 500;
 pub const DEFAULT_DEAD_AFTER_MS: u64 = 3_000;
 /// `cluster.drain_timeout_ms`.
 pub const DEFAULT_DRAIN_TIMEOUT_MS: u64 = 10_000;
+/// `cluster.reconnects_per_second`.
+pub const DEFAULT_RECONNECTS_PER_SECOND: u32 = 500;
+/// `cluster.session_note_ms`.
+pub const DEFAULT_SESSION_NOTE_MS: u64 = 1_000;
+/// `cluster.sessions_max_bytes`.
+pub const DEFAULT_SESSIONS_MAX_BYTES: u64 = 256 << 20;
 /// Longest `cluster.name`, in bytes.
 const MAX_NAME: usize = 32;
 
@@ -44,6 +50,14 @@ section! {
         /// For how long a node that stops hands its guilds over to others, one by one. What is left then
         /// others read from the journal, once the node is off the list.
         drain_timeout_ms: u64 = DEFAULT_DRAIN_TIMEOUT_MS, Milliseconds, within(0..=600_000);
+        /// How many clients a node that stops asks to reconnect in a second, each at a random moment; more
+        /// where three quarters of `cluster.drain_timeout_ms` would not suffice for all.
+        reconnects_per_second: u32 = DEFAULT_RECONNECTS_PER_SECOND, PerSecond, within(1..=1_000_000);
+        /// How often a session to which something has happened is noted on NATS, so that it can be resumed at another node
+        /// should this one be killed. That succeeds where nothing has happened to it since.
+        session_note_ms: u64 = DEFAULT_SESSION_NOTE_MS, Milliseconds, within(100..=600_000);
+        /// Most bytes that NATS keeps of sessions that may be resumed at another node; beyond, the oldest go.
+        sessions_max_bytes: u64 = DEFAULT_SESSIONS_MAX_BYTES, Bytes, within(1 << 20..=1 << 40);
     }
 }
 

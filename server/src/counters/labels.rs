@@ -73,6 +73,24 @@ label! {
 }
 
 label! {
+    /// What came of a Resume of a session that was not on this node.
+    ElsewhereOutcome = "outcome" {
+        /// Its node had let it go.
+        LetGo = "let_go",
+        /// Its node was gone; the client had just what the last note says.
+        Noted = "noted",
+        /// Its node was gone; the client had got something after the last note.
+        Later = "later",
+        /// Its node was gone; the client lacked something from before the last note.
+        Earlier = "earlier",
+        /// Nothing was noted of it.
+        Unknown = "unknown",
+        /// It has ended, is somebody else's, or does not reach back to what the client has.
+        Ended = "ended",
+    }
+}
+
+label! {
     /// How a request to a guild ended.
     RequestOutcome = "outcome" {
         /// It was done.

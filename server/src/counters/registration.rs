@@ -87,6 +87,21 @@ fn gateway_counters(c: &Counters, own: &mut Registry) {
             &c.session_trail_bytes,
         ),
         (
+            "sessions_let_go",
+            "Sessions that were kept for other nodes",
+            &c.sessions_let_go,
+        ),
+        (
+            "session_notes",
+            "Notes of sessions that were kept for other nodes",
+            &c.session_notes,
+        ),
+        (
+            "session_note_bytes",
+            "Bytes of notes of sessions",
+            &c.session_note_bytes,
+        ),
+        (
             "session_trail_failures",
             "Times that it could not be noted what sessions were handed",
             &c.session_trail_failures,
@@ -340,6 +355,11 @@ fn cluster(c: &Counters, own: &mut Registry) {
 
 fn split_figures(c: &Counters, own: &mut Registry) {
     own.register("sessions", "Sessions by state", c.sessions.clone());
+    own.register(
+        "resumes_elsewhere",
+        "Resumes of sessions of other nodes by outcome",
+        c.resumes_elsewhere.clone(),
+    );
     own.register("resumes", "Resume payloads by outcome", c.resumes.clone());
     own.register(
         "ephemeral_dropped",

@@ -76,6 +76,8 @@ struct Head {
     detached_ms: u64,
     guilds: Vec<Standing>,
     asked: Vec<(GuildId, bool)>,
+    #[serde(default)]
+    claim: u64,
 }
 
 /// A session's subscription to a guild.
@@ -105,6 +107,22 @@ pub fn save(dir: &Path, sessions: &[Parked]) -> Result<usize, CheckpointError> {
         path: path.clone(),
         source,
     })
+}
+
+/// One session, as a file of its own, for another node to read.
+pub fn to_bytes(session: &Parked) -> Vec<u8> {
+    let mut out = Vec::new();
+    write::sessions(&mut out, std::slice::from_ref(session), MAX_BYTES)
+        .expect("nothing fails that is written to memory");
+    out
+}
+
+/// What [`to_bytes`] wrote.
+pub fn from_bytes(bytes: &[u8]) -> Result<Parked, CheckpointError> {
+    let mut sessions = read::sessions(bytes)?;
+    sessions
+        .pop()
+        .ok_or(CheckpointError::Damaged("it is empty"))
 }
 
 /// Takes the sessions that [`save`] wrote, if it did. Blocks.

@@ -8,6 +8,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Supervised};
 
 use super::links::HubMail;
 use super::shared::SessionShared;
+use super::worker::noting::LOOKS;
 use super::worker::pacing::keep_pace;
 use super::worker::{Worker, WorkerCell};
 use crate::supervision::guarded;
@@ -59,6 +60,12 @@ impl Actor for HubActor {
             actor.worker.borrow_mut().tick();
         });
         ctx.run_interval(BEAT, |actor, _| actor.line.beat());
+        let elsewhere = self.worker.borrow().shared().elsewhere.clone();
+        if let Some(elsewhere) = elsewhere {
+            ctx.run_interval(elsewhere.note_every() / LOOKS, |actor, _| {
+                actor.worker.borrow_mut().note_for_others();
+            });
+        }
     }
 }
 

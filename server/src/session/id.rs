@@ -14,6 +14,12 @@ impl SessionId {
         getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
         Self(u128::from_be_bytes(bytes))
     }
+
+    /// A number from 0 to 1, evenly spread over sessions: when in a span of time it is a session's turn.
+    pub fn moment(self) -> f64 {
+        // A float has 53 bits.
+        (self.0 as u64 >> 11) as f64 / (1_u64 << 53) as f64
+    }
 }
 
 impl fmt::Display for SessionId {

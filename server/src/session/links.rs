@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
 use tokio::sync::oneshot;
 
+use super::elsewhere::Leaving;
 use super::hub_actor::HubActor;
 use super::id::SessionId;
 use super::parked::{Parked, ParkedSessions};
@@ -54,6 +56,38 @@ pub enum HubMail {
     Reconnect,
     /// Close every connection.
     CloseAll,
+    /// What came of the search for a session on other nodes.
+    Fetched {
+        /// What was looked for.
+        wanted: WantedSession,
+        /// The session.
+        parts: Result<Box<SessionParts>, NotYielded>,
+    },
+    /// A session is another node's: end what is left of it here.
+    Disown(SessionId),
+    /// Let a session go that is wanted on another node.
+    LetOneGo {
+        /// The session.
+        session: SessionId,
+        /// Who asks.
+        user: UserId,
+        /// What the client has seen.
+        seq: u64,
+        /// Takes it; `None` where it cannot be had.
+        reply: oneshot::Sender<Option<Box<Parked>>>,
+    },
+    /// Let those sessions go whose moment is in this share of the time, from 0 to 1.
+    LetGo {
+        /// The share.
+        share: f64,
+        /// Takes them.
+        reply: oneshot::Sender<Vec<Leaving>>,
+    },
+    /// Ask these clients to reconnect: connections' keys and generations.
+    AskToReconnect {
+        /// The connections.
+        connections: Vec<(usize, u32)>,
+    },
     /// Hand over every session for the next start; none is taken afterwards.
     Checkpoint {
         /// Takes them.
@@ -81,6 +115,10 @@ pub enum NotYielded {
     Gone,
     /// Its client has resumed it over a later connection.
     Overtaken,
+    /// It has come to this node meanwhile.
+    Here,
+    /// Nobody can tell now: the client may come again.
+    Unknown,
 }
 
 /// A connection that waits for a session of another worker.
@@ -123,6 +161,14 @@ pub struct WorkerLinks {
     connections: Arc<AtomicUsize>,
     accepted: Arc<AtomicU64>,
     draining: Arc<AtomicBool>,
+    /// Where sessions that begin now are to be resumed; none where the settings say so.
+    resume_url: Arc<ArcSwapOption<Arc<str>>>,
+    /// Whether this node was off the list of nodes since it came.
+    was_away: Arc<AtomicBool>,
+    /// Sessions that no worker has any more, and whose final state is not kept yet.
+    leaving: Arc<DashMap<SessionId, ()>>,
+    /// By which claim sessions are here that began on another node.
+    claims: Arc<DashMap<SessionId, u64>>,
     /// Sessions from before a restart.
     pub parked: ParkedSessions,
     /// The same hubs as guilds see them.
@@ -163,6 +209,26 @@ impl WorkerLinks {
         })
     }
 
+    /// Says where sessions that begin from now on are to be resumed.
+    pub fn set_resume_url(&self, url: Option<&str>) {
+        self.resume_url.store(url.map(|url| Arc::new(url.into())));
+    }
+
+    /// Where sessions that begin now are to be resumed, if not where the settings say.
+    pub fn resume_url(&self) -> Option<Arc<str>> {
+        self.resume_url.load().as_deref().cloned()
+    }
+
+    /// This node is off the list of nodes: others may claim its sessions.
+    pub fn set_away(&self) {
+        self.was_away.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it has been off the list.
+    pub fn was_away(&self) -> bool {
+        self.was_away.load(Ordering::SeqCst)
+    }
+
     /// The hubs there are, in no order.
     pub fn hubs(&self) -> Vec<HubId> {
         self.hubs.iter().map(|hub| *hub.key()).collect()
@@ -194,6 +260,52 @@ impl WorkerLinks {
     /// Forgets a session.
     pub fn forget(&self, session: SessionId) {
         self.sessions.remove(&session);
+        self.claims.remove(&session);
+    }
+
+    /// Notes by which claim a session is here.
+    pub fn set_claim(&self, session: SessionId, claim: u64) {
+        self.claims.insert(session, claim);
+    }
+
+    /// A session is about to be kept for other nodes.
+    pub fn set_leaving(&self, session: SessionId) {
+        self.leaving.insert(session, ());
+    }
+
+    /// It is kept, or that has failed.
+    pub fn has_left(&self, session: SessionId) {
+        self.leaving.remove(&session);
+    }
+
+    /// Whether a session is about to be kept for other nodes.
+    pub fn is_leaving(&self, session: SessionId) -> bool {
+        self.leaving.contains_key(&session)
+    }
+
+    /// By which claim a session is here; 0 where it began here.
+    pub fn claim_of(&self, session: SessionId) -> u64 {
+        self.claims.get(&session).map_or(0, |claim| *claim)
+    }
+
+    /// Takes those sessions out of all hubs whose moment is in this share of the time. Waits for each hub at most as long as
+    /// said.
+    pub async fn let_go(&self, share: f64, longest: Duration) -> Vec<(HubId, Leaving)> {
+        let mut answers = Vec::new();
+        for hub in self.hubs.iter() {
+            let (reply, answer) = oneshot::channel();
+            hub.post_control(HubMail::LetGo { share, reply });
+            answers.push((*hub.key(), answer));
+        }
+        let mut all = Vec::new();
+        for (hub, answer) in answers {
+            if let Ok(Ok(leaving)) = tokio::time::timeout(longest, answer).await {
+                all.extend(leaving.into_iter().map(|it| (hub, it)));
+            } else {
+                tracing::error!(hub = hub.0, "a hub did not let its sessions go");
+            }
+        }
+        all
     }
 
     /// Where a session is.

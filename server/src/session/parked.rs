@@ -18,6 +18,8 @@ pub struct Parked {
     pub parts: SessionParts,
     /// Since when it has had no connection, in milliseconds since the Unix epoch.
     pub detached_ms: u64,
+    /// The claim by which this node has it; 0 where it began here.
+    pub claim: u64,
 }
 
 /// What is kept of a session.
@@ -34,6 +36,7 @@ struct Entry {
     kept: Kept,
     /// Since when it has had no connection, in milliseconds since the Unix epoch.
     detached_ms: u64,
+    claim: u64,
 }
 
 impl Kept {
@@ -77,20 +80,31 @@ struct Inner {
 impl ParkedSessions {
     /// Adds sessions from before a stop.
     pub fn fill(&self, sessions: impl IntoIterator<Item = Parked>) {
-        for Parked { parts, detached_ms } in sessions {
-            self.insert(parts.id, Kept::Whole(parts), detached_ms);
+        for Parked {
+            parts,
+            detached_ms,
+            claim,
+        } in sessions
+        {
+            self.insert(parts.id, Kept::Whole(parts), (detached_ms, claim));
         }
     }
 
     /// Adds sessions from before a crash.
     pub fn fill_found(&self, sessions: impl IntoIterator<Item = Found>) {
         for Found { past, detached_ms } in sessions {
-            self.insert(past.id(), Kept::Past(past), detached_ms);
+            let claim = past.claim();
+            self.insert(past.id(), Kept::Past(past), (detached_ms, claim));
         }
     }
 
-    fn insert(&self, id: SessionId, kept: Kept, detached_ms: u64) {
-        self.0.sessions.insert(id, Entry { kept, detached_ms });
+    fn insert(&self, id: SessionId, kept: Kept, (detached_ms, claim): (u64, u64)) {
+        let entry = Entry {
+            kept,
+            detached_ms,
+            claim,
+        };
+        self.0.sessions.insert(id, entry);
         self.0.next_end_ms.store(0, Ordering::Relaxed);
     }
 
@@ -104,7 +118,7 @@ impl ParkedSessions {
         self.0.sessions.is_empty()
     }
 
-    /// Takes a session for its user, who has seen up to `seq`.
+    /// Takes a session for its user, who has seen up to `seq`, with the claim by which it was here.
     ///
     /// *Invariant I10*: one that cannot give everything after `seq`, or whose time is over, is ended.
     pub fn claim(
@@ -114,13 +128,13 @@ impl ParkedSessions {
         seq: u64,
         now_ms: u64,
         window_ms: u64,
-    ) -> Option<SessionParts> {
+    ) -> Option<(SessionParts, u64)> {
         let is_own = |_: &SessionId, entry: &Entry| entry.kept.user() == user;
         let (_, entry) = self.0.sessions.remove_if(&id, is_own)?;
         if entry.is_over(now_ms, window_ms) {
             return None;
         }
-        entry.kept.at(seq)
+        Some((entry.kept.at(seq)?, entry.claim))
     }
 
     /// Drops sessions whose time is over.
@@ -148,6 +162,7 @@ impl ParkedSessions {
                 Kept::Whole(parts) => Some(Parked {
                     parts,
                     detached_ms: entry.detached_ms,
+                    claim: entry.claim,
                 }),
                 Kept::Past(_) => None,
             })
@@ -184,6 +199,7 @@ mod tests {
                 asked: Vec::new(),
             },
             detached_ms,
+            claim: 0,
         }
     }
 

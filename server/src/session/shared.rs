@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::elsewhere::Elsewhere;
 use super::links::WorkerLinks;
 use super::settings::GatewaySettings;
 use super::trail::TrailDir;
@@ -34,6 +35,8 @@ pub struct SessionShared {
     pub starts: Arc<IdentifyLimit>,
     /// Where it is noted who was handed what; `None` where nothing survives the process anyway.
     pub trails: Option<Arc<TrailDir>>,
+    /// Sessions of other nodes; `None` where there is only this one.
+    pub elsewhere: Option<Elsewhere>,
     /// The node's figures.
     pub counters: Arc<Counters>,
 }

@@ -8,8 +8,10 @@ mod end;
 mod grants;
 mod identify;
 mod inbound;
+mod leaving;
 mod members;
 mod news;
+pub mod noting;
 pub mod pacing;
 mod rejoin;
 mod resume;
@@ -18,7 +20,7 @@ mod trail;
 mod transit;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +29,8 @@ use bytes::Bytes;
 use slab::Slab;
 use smallvec::SmallVec;
 
+use leaving::Goodbye;
+use noting::Notes;
 use pacing::Held;
 
 use super::connection::Connection;
@@ -88,6 +92,12 @@ pub struct Worker {
     census: [i64; 3],
     /// How far the list of revoked tokens was looked at.
     revocations_seen: u64,
+    /// What is noted of its sessions for other nodes.
+    notes: Notes,
+    /// Connections that came while the node goes down.
+    turned_away: Vec<(usize, u32)>,
+    /// What guilds are to hear of sessions that have gone to other nodes, and when.
+    goodbyes: VecDeque<Goodbye>,
     /// The sessions were handed over for the next start: none is taken any more.
     handed_over: bool,
 }
@@ -126,6 +136,9 @@ impl Worker {
                 counters: HubCounters::default(),
                 census: [0; 3],
                 revocations_seen: 0,
+                notes: Notes::default(),
+                turned_away: Vec::new(),
+                goodbyes: VecDeque::new(),
                 handed_over: false,
             })
         })

@@ -11,6 +11,9 @@ use super::load::Load;
 /// How much more may be carried for each event at the most sessions than at the fewest.
 const GROWTH: f64 = 1.5;
 
+/// Has notes of sessions stay out of what is counted for events: they are written in an interval, not for an event.
+const NO_NOTES: &str = "cluster.session_note_ms=600000";
+
 /// Measures, prints a table and the same as JSON, and gives what was wrong.
 pub(super) async fn run(options: &Options) -> Vec<String> {
     let seconds = options.quiet.unwrap_or(15);
@@ -21,18 +24,19 @@ pub(super) async fn run(options: &Options) -> Vec<String> {
         "| sessions | deliveries/s | bytes into NATS per event | bytes out of NATS per event |"
     );
     println!("|---|---|---|---|");
+    let mut without_notes = options.clone();
+    without_notes.set.push(NO_NOTES.to_owned());
+    let mut last = None;
     for sessions in &options.bytes {
-        let house = House::start(options).await;
-        let idle = traffic(&house, 5).await;
-        let load = Load::start(&house, options, *sessions, seed).await;
-        // Sessions that have just come are not what is measured.
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let busy = traffic(&house, seconds).await;
-        let (report, said) = load.end().await;
-        let Some(report) = report else {
-            faults.push(format!("no report:\n{}", said.join("\n")));
-            return faults;
+        let measured = measure(&without_notes, *sessions, seconds, seed).await;
+        let Measured { idle, busy, report } = match measured {
+            Ok(measured) => measured,
+            Err(fault) => {
+                faults.push(fault);
+                return faults;
+            }
         };
+        last = Some((*sessions, busy));
         let rate = f64::from(options.rate);
         let (into, out) = ((busy.0 - idle.0) / rate, (busy.1 - idle.1) / rate);
         let deliveries = report["deliveries_per_s"].as_f64().unwrap_or(0.0);
@@ -47,6 +51,20 @@ pub(super) async fn run(options: &Options) -> Vec<String> {
             "p99_ms": report["p99_ms"], "violations": report["violations"],
         }));
     }
+    if let Some((sessions, without)) = last {
+        match measure(options, sessions, seconds, seed).await {
+            Ok(with) => {
+                let of_thousand =
+                    |with: f64, without: f64| (with - without) * 1_000.0 / f64::from(sessions);
+                println!(
+                    "notes of sessions, bytes/s per 1,000 sessions that all get something: {:.0} into NATS, {:.0} out of it",
+                    of_thousand(with.busy.0, without.0),
+                    of_thousand(with.busy.1, without.1)
+                );
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
     println!("{}", Value::from(rows.clone()));
     let carried = |row: &Value| row["nats_out_bytes_per_event"].as_f64().unwrap_or(f64::MAX);
     if let (Some(first), Some(last)) = (rows.first(), rows.last())
@@ -55,6 +73,30 @@ pub(super) async fn run(options: &Options) -> Vec<String> {
         faults.push("what NATS carries for an event grows with the sessions".to_owned());
     }
     faults
+}
+
+/// What was measured: bytes per second into and out of NATS, and the load's report.
+struct Measured {
+    idle: (f64, f64),
+    busy: (f64, f64),
+    report: Value,
+}
+
+async fn measure(
+    options: &Options,
+    sessions: u32,
+    seconds: u64,
+    seed: u64,
+) -> Result<Measured, String> {
+    let house = House::start(options).await;
+    let idle = traffic(&house, 5).await;
+    let load = Load::start(&house, options, sessions, seed).await;
+    // Sessions that have just come are not what is measured.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let busy = traffic(&house, seconds).await;
+    let (report, said) = load.end().await;
+    let report = report.ok_or_else(|| format!("no report:\n{}", said.join("\n")))?;
+    Ok(Measured { idle, busy, report })
 }
 
 /// Bytes into and out of all NATS servers, per second.

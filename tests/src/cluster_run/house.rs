@@ -99,6 +99,12 @@ impl House {
         self.nodes[index].as_ref().expect("the node was started")
     }
 
+    /// Waits until a node has ended.
+    pub(super) async fn exit(&mut self, index: usize) -> std::process::ExitStatus {
+        let node = self.nodes[index].as_mut().expect("the node was started");
+        node.exit().await
+    }
+
     pub(super) fn admin(&self, index: usize) -> Rest {
         Admin::of(self.node(index)).rest
     }

@@ -57,6 +57,8 @@ pub enum Step {
     Join,
     /// It is asked to stop.
     Drain,
+    /// A node with sessions is asked to stop, and started again when they are back elsewhere.
+    Leave,
     /// A node is killed with SIGKILL, and started again after the others serve its guilds.
     Kill,
     /// A node is stopped with SIGSTOP, and goes on.
@@ -75,7 +77,14 @@ impl Options {
         if !self.steps.is_empty() {
             return self.steps.clone();
         }
-        let mut steps = vec![Step::Moves, Step::Join, Step::Drain, Step::Kill, Step::Stop];
+        let mut steps = vec![
+            Step::Moves,
+            Step::Join,
+            Step::Drain,
+            Step::Leave,
+            Step::Kill,
+            Step::Stop,
+        ];
         if self.nats == 1 {
             // With several a node would find another way.
             steps.push(Step::Cut);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::house::{CUT, House, NAMES};
 use super::load::Load;
+use super::resumed::Leaving;
 use super::{Options, Step};
 
 /// How soon a dead node's guilds must be served again.
@@ -15,6 +16,8 @@ const RECOVERS: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest pause of a move, at the 99th percentile, in milliseconds.
 const PAUSE_MS: f64 = 100.0;
+/// The node that is drained and comes back.
+const LEAVES: usize = 2;
 /// The node that is killed, and the one that stands still.
 const KILLED: usize = 1;
 const STOPPED: usize = 2;
@@ -48,6 +51,7 @@ impl Run {
             Step::Moves => self.moves().await,
             Step::Join => self.join().await,
             Step::Drain => self.drain().await,
+            Step::Leave => self.leave().await,
             Step::Kill => self.kill().await,
             Step::Stop => self.stop().await,
             Step::Cut => self.cut().await,
@@ -134,13 +138,39 @@ impl Run {
         }
     }
 
+    /// Every session of a node that is asked to stop goes on elsewhere.
+    async fn leave(&mut self) {
+        println!(
+            "leave: {} is asked to stop, with its sessions",
+            NAMES[LEAVES]
+        );
+        let stay: Vec<usize> = (0..3).filter(|node| *node != LEAVES).collect();
+        let leaving = Leaving::of(&self.house, LEAVES, &stay).await;
+        let began = Instant::now();
+        self.house.node(LEAVES).terminate();
+        let resumed = leaving.come_back(&self.house, &stay).await;
+        if resumed.refused() > 0.0 || resumed.whole() < 1.0 {
+            self.fault(format!("of a drained node: {resumed}"));
+        }
+        let status = self.house.exit(LEAVES).await;
+        println!("  it ended after {:.2} s", began.elapsed().as_secs_f64());
+        if !status.success() {
+            self.fault(format!("a drained node ended with {status}"));
+        }
+        self.house.restart(LEAVES).await;
+    }
+
     async fn kill(&mut self) {
         println!("kill: {} is killed", NAMES[KILLED]);
+        let stay: Vec<usize> = (0..3).filter(|node| *node != KILLED).collect();
+        let leaving = Leaving::of(&self.house, KILLED, &stay).await;
         let guilds = self.house.guilds(KILLED).await;
         let killed = Instant::now();
         self.house.node(KILLED).signal(Signal::KILL);
         let gone = self.served_again(&guilds, killed).await;
         println!("  its {} guilds with sessions {gone}", guilds.len());
+        // Whole or refused: the checker of the load says whether that is so.
+        leaving.come_back(&self.house, &stay).await;
         self.house.restart(KILLED).await;
     }
 

@@ -36,6 +36,8 @@ pub struct MembershipSettings {
     pub weight: f64,
     /// What may fail together with it; empty where that is not known.
     pub zone: String,
+    /// Where clients reach its gateway.
+    pub gateway: String,
     /// What the shared secret looks like, without telling it.
     pub secret: String,
     /// Points on the ring of a node of weight 1.
@@ -231,6 +233,7 @@ impl Keeper {
             weight: settings.weight,
             leaving: false,
             zone: settings.zone.clone(),
+            gateway: settings.gateway.clone(),
         };
         let form = View {
             secret: settings.secret.clone(),

@@ -54,6 +54,8 @@ impl Server {
             replicas: 1,
             partitions: 4,
             append_timeout: Duration::from_secs(5),
+            sessions_max_age: Duration::from_secs(240),
+            sessions_max_bytes: 64 << 20,
         };
         let connected = self
             .thread

@@ -146,6 +146,7 @@ mod tests {
             weight: 1.0,
             leaving: false,
             zone: String::new(),
+            gateway: String::new(),
         }
     }
 

@@ -114,6 +114,7 @@ impl Reader {
                 asked: head.asked,
             },
             detached_ms: head.detached_ms,
+            claim: head.claim,
         })
     }
 }

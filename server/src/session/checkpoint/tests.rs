@@ -61,6 +61,7 @@ fn session(n: u64, table: &Arc<Visibility>, frames: &[Bytes]) -> Parked {
             asked: vec![(GuildId::new(11), true), (GuildId::new(12), false)],
         },
         detached_ms: 123_456,
+        claim: 9,
     }
 }
 

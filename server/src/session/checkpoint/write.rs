@@ -85,6 +85,7 @@ impl<W: Write> Writer<W> {
             detached_ms: parked.detached_ms,
             guilds: Vec::new(),
             asked: parts.asked.clone(),
+            claim: parked.claim,
         };
         let new_bodies = frames
             .iter()

@@ -101,6 +101,9 @@ pub struct Image {
     pub guilds: Vec<Standing>,
     /// Guilds that have not answered, and whether the user joined while connected.
     pub asked: Vec<(GuildId, bool)>,
+    /// The claim by which this node has it; 0 where it began here.
+    #[serde(default)]
+    pub claim: u64,
 }
 
 /// Where a session is in a guild.

@@ -211,6 +211,11 @@ impl Past {
         self.image().user.id
     }
 
+    /// The claim by which the node had it.
+    pub fn claim(&self) -> u64 {
+        self.image().claim
+    }
+
     fn image(&self) -> &Image {
         let newest = self.stretches.last();
         &newest.expect("invariant: there is at least one").image

@@ -55,6 +55,7 @@ fn image(id: SessionId, seq: u64, guilds: &[(GuildId, Position)]) -> Image {
         seq,
         guilds: guilds.collect(),
         asked: Vec::new(),
+        claim: 0,
     }
 }
 

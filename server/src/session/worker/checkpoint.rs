@@ -26,8 +26,13 @@ impl Worker {
                 }
             };
             let parts = self.take_apart(key);
+            let claim = self.shared.links.claim_of(parts.id);
             self.shared.links.forget(parts.id);
-            all.push(Parked { parts, detached_ms });
+            all.push(Parked {
+                parts,
+                detached_ms,
+                claim,
+            });
         }
         all
     }

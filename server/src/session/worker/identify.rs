@@ -21,7 +21,7 @@ use crate::session::state::{Link, Membership, MembershipState, Session};
 impl Worker {
     pub(super) fn identify(&mut self, key: usize, identify: Identify) {
         if self.shared.links.is_draining() {
-            // The connection is closed in a moment; the client tries again at the next start.
+            self.turn_away(key);
             return;
         }
         let Some(user) = self.authenticate(key, &identify.token) else {
@@ -72,7 +72,7 @@ impl Worker {
             user: Arc::clone(&self.sessions[session].user),
             session: self.sessions[session].id,
             guilds: guilds.as_slice().into(),
-            url: Arc::clone(&self.shared.settings.url),
+            url: self.resume_url(),
             shard: (shard, shards),
         };
         self.deliver(session, Frame::made(ready));
@@ -80,6 +80,11 @@ impl Worker {
         for guild in guilds.into_iter().chain(direct) {
             self.ask_guild(session, guild, false);
         }
+    }
+
+    fn resume_url(&self) -> Arc<str> {
+        let url = self.shared.links.resume_url();
+        url.unwrap_or_else(|| Arc::clone(&self.shared.settings.url))
     }
 
     /// The guilds that direct message channels are inside; shard 0 has them.

@@ -28,7 +28,30 @@ impl Worker {
                 from,
                 name,
                 parts,
-            } => self.adopt(wanted, (from, name), parts),
+            } => self.adopt(wanted, Some((from, name)), parts),
+            HubMail::Fetched { wanted, parts } => self.fetched(wanted, parts),
+            HubMail::Disown(session) => {
+                if let Some(key) = self.by_id.get(&session) {
+                    self.drop_old_connection(*key);
+                }
+                if let Some(key) = self.by_id.get(&session) {
+                    self.end_session(*key);
+                }
+            }
+            HubMail::LetOneGo {
+                session,
+                user,
+                seq,
+                reply,
+            } => {
+                // Who asked may have given up waiting: then the session is lost, and its client starts anew.
+                let _ = reply.send(self.let_one_go(session, user, seq).map(Box::new));
+            }
+            HubMail::LetGo { share, reply } => {
+                // The same.
+                let _ = reply.send(self.let_go(share));
+            }
+            HubMail::AskToReconnect { connections } => self.ask_some_to_reconnect(&connections),
             HubMail::Report { session, reply } => {
                 let now_ms = self.now_ms();
                 let key = self.by_id.get(&session);

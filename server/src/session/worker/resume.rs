@@ -10,9 +10,9 @@ use crate::counters::ResumeOutcome;
 use crate::protocol::{CloseCode, UserId};
 use crate::session::greetings;
 use crate::session::id::SessionId;
-use crate::session::links::{Caller, HubMail, WantedSession};
+use crate::session::links::{Caller, HubMail, NotYielded, WantedSession};
 use crate::session::payload::Resume;
-use crate::session::state::{Link, Session};
+use crate::session::state::{Link, Session, SessionParts};
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
 
@@ -24,18 +24,14 @@ impl Worker {
         let seq = resume.seq.unwrap_or(0);
         let found = resume.session_id.parse::<SessionId>().ok();
         if self.shared.links.is_draining() {
-            // The connection is closed in a moment; the session waits for the next start.
+            // The session waits for the next start, or at another node.
+            self.turn_away(key);
             return;
         }
-        let place = found.and_then(|id| self.shared.links.find(id).map(|hub| (id, hub)));
-        let Some((id, hub)) = place else {
-            self.resume_parked(key, found, user.id, seq);
+        let Some(id) = found else {
+            self.refuse_session(key);
             return;
         };
-        if hub == self.hub && self.by_id.contains_key(&id) {
-            self.resume_here(key, id, user.id, seq);
-            return;
-        }
         let connection = &self.connections[key];
         let wanted = WantedSession {
             session: id,
@@ -48,9 +44,49 @@ impl Worker {
                 number: connection.number,
             },
         };
+        if let Some(elsewhere) = &self.shared.elsewhere
+            && self.shared.links.was_away()
+            && self.shared.links.find(id).is_some()
+        {
+            elsewhere.check(wanted);
+            return;
+        }
+        if self.resume_on_this_node(wanted) {
+            return;
+        }
+        match &self.shared.elsewhere {
+            Some(elsewhere) => elsewhere.fetch(wanted),
+            None => self.resume_parked(key, id, user.id, seq),
+        }
+    }
+
+    /// Whether a worker of this node has the session, which then goes on or is refused.
+    fn resume_on_this_node(&mut self, wanted: WantedSession) -> bool {
+        let (id, key) = (wanted.session, wanted.to.connection);
+        let Some(hub) = self.shared.links.find(id) else {
+            return false;
+        };
+        if hub == self.hub && self.by_id.contains_key(&id) {
+            self.resume_here(key, id, wanted.user, wanted.seq);
+            return true;
+        }
         // Also to this one: the session is in its mailbox then.
         if !self.shared.links.post(hub, HubMail::Yield(wanted)) {
             self.refuse_session(key);
+        }
+        true
+    }
+
+    /// A session that this node did not have was looked for on the others.
+    pub(super) fn fetched(
+        &mut self,
+        wanted: WantedSession,
+        parts: Result<Box<SessionParts>, NotYielded>,
+    ) {
+        if !matches!(parts, Err(NotYielded::Here)) {
+            self.adopt(wanted, None, parts);
+        } else if self.waits(wanted.to) && !self.resume_on_this_node(wanted) {
+            self.refuse_session(wanted.to.connection);
         }
     }
 
@@ -77,11 +113,10 @@ impl Worker {
     }
 
     /// The session may be from before a restart.
-    fn resume_parked(&mut self, key: usize, id: Option<SessionId>, user: UserId, seq: u64) {
+    fn resume_parked(&mut self, key: usize, id: SessionId, user: UserId, seq: u64) {
         let window_ms = self.shared.settings.resume_window.as_millis() as u64;
         let parked = &self.shared.links.parked;
-        let parts = id.and_then(|id| parked.claim(id, user, seq, clock::unix_ms(), window_ms));
-        let Some(parts) = parts else {
+        let Some((parts, _)) = parked.claim(id, user, seq, clock::unix_ms(), window_ms) else {
             self.refuse_session(key);
             return;
         };

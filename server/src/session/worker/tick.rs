@@ -31,6 +31,8 @@ impl Worker {
         }
         self.turn_out_revoked();
         self.ask_again(now_ms);
+        self.say_goodbyes(now_ms);
+        self.send_away_turned_away();
         self.rejoin_again(now_ms);
         self.settle();
         // The timer does this, unless it was lost to a panic.

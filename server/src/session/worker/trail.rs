@@ -8,6 +8,7 @@ use slab::Slab;
 use super::Worker;
 use crate::fanout::Room;
 use crate::protocol::GuildId;
+use crate::session::links::WorkerLinks;
 use crate::session::state::{MembershipState, Session};
 use crate::session::trail::{Image, Standing, Trail};
 
@@ -18,8 +19,8 @@ impl Worker {
             return;
         };
         note_tables(&mut self.trail, session);
-        let rooms = &self.rooms;
-        session.trail = self.trail.session(|| image(session, rooms));
+        let (rooms, links) = (&self.rooms, &self.shared.links);
+        session.trail = self.trail.session(|| image(session, rooms, links));
     }
 
     /// Notes that a session is in a guild's room now.
@@ -40,20 +41,26 @@ impl Worker {
         }
         if self.trail.wants_new_file() {
             let (sessions, rooms) = (&mut self.sessions, &self.rooms);
+            let links = &self.shared.links;
             self.trail
-                .begin_file(|trail| note_all(trail, sessions, rooms));
+                .begin_file(|trail| note_all(trail, sessions, rooms, links));
         }
         self.trail.commit();
     }
 }
 
-fn note_all(trail: &mut Trail, sessions: &mut Slab<Session>, rooms: &HashMap<GuildId, Room>) {
+fn note_all(
+    trail: &mut Trail,
+    sessions: &mut Slab<Session>,
+    rooms: &HashMap<GuildId, Room>,
+    links: &WorkerLinks,
+) {
     for room in rooms.values() {
         trail.table(room.position(), room.table());
     }
     for (_, session) in sessions {
         note_tables(trail, session);
-        session.trail = trail.session(|| image(session, rooms));
+        session.trail = trail.session(|| image(session, rooms, links));
     }
 }
 
@@ -66,7 +73,7 @@ fn note_tables(trail: &mut Trail, session: &Session) {
     }
 }
 
-fn image(session: &Session, rooms: &HashMap<GuildId, Room>) -> Image {
+fn image(session: &Session, rooms: &HashMap<GuildId, Room>, links: &WorkerLinks) -> Image {
     let mut image = Image {
         number: 0,
         order: 0,
@@ -79,6 +86,7 @@ fn image(session: &Session, rooms: &HashMap<GuildId, Room>) -> Image {
         seq: session.outbox.last_seq(),
         guilds: Vec::new(),
         asked: Vec::new(),
+        claim: links.claim_of(session.id),
     };
     for membership in &session.guilds {
         let guild = membership.guild;

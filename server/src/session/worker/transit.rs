@@ -64,7 +64,7 @@ impl Worker {
     }
 
     /// Whether a connection of this worker still waits for a session.
-    fn waits(&self, caller: Caller) -> bool {
+    pub(super) fn waits(&self, caller: Caller) -> bool {
         let connection = self.connections.get(caller.connection);
         connection.is_some_and(|waiting| {
             waiting.generation == caller.generation && !waiting.core.is_closing() && !waiting.dead
@@ -105,11 +105,11 @@ impl Worker {
         parts
     }
 
-    /// A session came from another worker, or cannot come.
+    /// A session came from another worker or node, or cannot come.
     pub(super) fn adopt(
         &mut self,
         wanted: WantedSession,
-        from: (HubId, u64),
+        from: Option<(HubId, u64)>,
         parts: Result<Box<SessionParts>, NotYielded>,
     ) {
         let connection = wanted.to.connection;
@@ -120,7 +120,7 @@ impl Worker {
             Ok(_) if self.handed_over => {}
             Ok(parts) => {
                 let scope = waits.then(|| self.scope_of(connection)).flatten();
-                let key = self.move_in(*parts, Some(from), scope);
+                let key = self.move_in(*parts, from, scope);
                 if waits {
                     self.go_on_after(connection, key, wanted.seq);
                 } else {
@@ -129,7 +129,7 @@ impl Worker {
                 }
             }
             Err(NotYielded::Gone) if waits => self.refuse_session(connection),
-            Err(NotYielded::Overtaken) if waits => {
+            Err(NotYielded::Overtaken | NotYielded::Unknown) if waits => {
                 self.close(connection, CloseCode::UnknownError);
             }
             Err(_) => {}

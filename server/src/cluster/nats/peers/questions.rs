@@ -7,8 +7,9 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{Inner, Peers};
+use super::{Inner, Peer, Peers};
 use crate::cluster::control::{Question, Unanswered};
+use crate::cluster::sessions::{Holders, Soon, Wanted, Yielded};
 use crate::placement::NodeName;
 
 /// Questions of other nodes that are being answered.
@@ -32,6 +33,15 @@ impl Peers {
         let Some(peer) = peer else {
             return Err(Unanswered::new(503, format!("node {node} is not there")));
         };
+        self.ask_peer(node, &peer, question).await
+    }
+
+    async fn ask_peer(
+        &self,
+        node: &NodeName,
+        peer: &Peer,
+        question: &Question,
+    ) -> Result<Value, Unanswered> {
         let nats = &self.inner.nats;
         if !nats.is_connected() {
             return Err(Unanswered::new(503, "no NATS server is connected"));
@@ -60,6 +70,33 @@ impl Peers {
     /// The other nodes.
     pub fn names(&self) -> Vec<NodeName> {
         self.inner.peers.load().keys().cloned().collect()
+    }
+}
+
+impl Holders for Peers {
+    fn may_write(&self) -> bool {
+        self.inner.lease.is_held()
+    }
+
+    fn is_there(&self, process: u64) -> bool {
+        self.inner.peer_of(process).is_some()
+    }
+
+    fn others(&self) -> Vec<u64> {
+        let peers = self.inner.peers.load();
+        peers.values().map(|peer| peer.incarnation).collect()
+    }
+
+    fn ask(&self, process: u64, wanted: Wanted) -> Soon<Option<Yielded>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let peers = this.inner.peers.load_full();
+            let mut peers = peers.iter();
+            let (node, peer) = peers.find(|(_, peer)| peer.incarnation == process)?;
+            let question = Question::Yield(wanted);
+            let answer = this.ask_peer(node, peer, &question).await;
+            serde_json::from_value(answer.ok()?).ok()
+        })
     }
 }
 
