@@ -107,10 +107,12 @@ impl Worker {
         }
     }
 
-    /// A client has come to a node that goes down. It is asked to go elsewhere with the next tick: not at once, since it may
-    /// be sent here again.
+    /// A client has come to a node that goes down. Where there are others it is asked to go there with the next tick: not at
+    /// once, since it may be sent here again. A node alone leaves it waiting, until its connection is closed.
     pub(super) fn turn_away(&mut self, key: usize) {
-        if let Some(connection) = self.connections.get(key) {
+        if self.shared.elsewhere.is_some()
+            && let Some(connection) = self.connections.get(key)
+        {
             self.turned_away.push((key, connection.generation));
         }
     }
