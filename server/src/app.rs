@@ -1,8 +1,10 @@
 //! The whole node: settings → build → run → drain.
 
 mod answers;
+mod certificates;
 mod cluster;
 mod demo;
+mod drain;
 mod keys;
 mod listener;
 mod reload;
@@ -19,12 +21,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_server::ServerHandle;
-
+pub use certificates::check_files;
 pub use demo::Demo;
 
+use certificates::Certificates;
 use storage::Storage;
-use tls::{Certificate, TlsFiles};
 
 use crate::admin;
 use crate::api;
@@ -44,18 +45,10 @@ use crate::journal::Journal;
 use crate::placement::{Member, Overrides, Placement, PlacementHandle, Ring, RingSettings};
 use crate::protocol::ids::SnowflakeSource;
 use crate::session::checkpoint;
-use crate::session::links::{HubMail, WorkerLinks};
-use crate::session::parked::Parked;
+use crate::session::links::WorkerLinks;
 use crate::session::shared::SessionShared;
-use crate::supervision::drain::{Drain, Step};
+use crate::supervision::drain::Drain;
 use crate::supervision::mail::MailBounds;
-
-/// How long a hub may take to hand over its sessions at a stop.
-const HANDOVER: Duration = Duration::from_secs(10);
-/// How long open REST requests may take at a stop, in seconds.
-const REST_GRACE_S: u64 = 5;
-/// How long connections without a request are waited for then, in seconds.
-const CONNECTION_GRACE_S: u64 = 1;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -344,13 +337,9 @@ impl App {
         balancer.abort();
         reloads.abort();
         self.registry.stop_moves();
-        let sessions = drain(
-            &self.shared,
-            (&context, &self.drain),
-            &main_handle,
-            &self.config,
-        );
-        let sessions = sessions.await;
+        let grace = Duration::from_millis(self.config.gateway.reconnect_grace_ms);
+        let progress = (&*context, &self.drain);
+        let sessions = drain::clients(&self.shared, progress, &main_handle, grace).await;
         admin_handle.stop(false).await;
         // Both have ended; how they ended was logged by them.
         let _ = (main.await, admin.await);
@@ -367,81 +356,6 @@ impl App {
         self.storage.close();
         Ok(())
     }
-}
-
-/// The certificates of the listeners that speak TLS.
-struct Certificates {
-    main: Option<Certificate>,
-    admin: Option<Certificate>,
-}
-
-impl Certificates {
-    fn open(config: &Config) -> Result<Self, StartError> {
-        let (listen, admin) = (&config.listen, &config.admin);
-        let open = |files: Option<TlsFiles>| {
-            let opened = files.map(Certificate::open).transpose();
-            opened.map_err(|error| StartError::Tls(error.to_string()))
-        };
-        Ok(Self {
-            main: open(TlsFiles::of(
-                listen.tls_cert.as_ref(),
-                listen.tls_key.as_ref(),
-            ))?,
-            admin: open(TlsFiles::of(
-                admin.tls_cert.as_ref(),
-                admin.tls_key.as_ref(),
-            ))?,
-        })
-    }
-
-    fn all(&self) -> Vec<Certificate> {
-        let both = [&self.main, &self.admin];
-        both.into_iter().flatten().cloned().collect()
-    }
-}
-
-/// Whether the files that settings name can be used. Blocks on the disk.
-pub fn check_files(config: &Config) -> Result<(), StartError> {
-    Certificates::open(config)?;
-    keys::read(&config.auth).map(|_| ())
-}
-
-/// Asks every client to resume elsewhere, waits a little, closes what is left, takes the sessions,
-/// stops accepting.
-async fn drain(
-    shared: &SessionShared,
-    (api, progress): (&api::Context, &Drain),
-    main: &ServerHandle,
-    config: &Config,
-) -> Vec<Parked> {
-    progress.comes_to(Step::Clients);
-    tracing::info!(sessions = shared.links.sessions(), "draining");
-    shared.links.set_draining();
-    shared.links.post_all(|| HubMail::Reconnect);
-    let grace = Duration::from_millis(config.gateway.reconnect_grace_ms);
-    let end = tokio::time::Instant::now() + grace;
-    while shared.links.connections() > 0 && tokio::time::Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    shared.links.post_all(|| HubMail::CloseAll);
-    let end = tokio::time::Instant::now() + Duration::from_millis(500);
-    while shared.links.connections() > 0 && tokio::time::Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    progress.comes_to(Step::Closing);
-    api.stop();
-    let end = tokio::time::Instant::now() + Duration::from_secs(REST_GRACE_S);
-    while api.open_requests() > 0 && tokio::time::Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    // What was answered is on its way to the hubs, before this.
-    let mut sessions = shared.links.checkpoint(HANDOVER).await;
-    if let Some(elsewhere) = &shared.elsewhere {
-        // Those that could not be let go before, and cannot now, wait for the next start here.
-        sessions = elsewhere.keep_all(sessions).await;
-    }
-    main.stop(true).await;
-    sessions
 }
 
 fn data_error(path: &Path, error: &dyn std::fmt::Display) -> StartError {
@@ -520,9 +434,4 @@ fn registry_of(
     };
     let executors = Executors::start_with(config.node.executors, config.guild.dedicated_executors);
     Registry::new(executors, tools, bounds)
-}
-
-/// How long REST connections may take to end at a stop, once their requests are answered.
-pub(crate) const fn connection_grace_s() -> u64 {
-    CONNECTION_GRACE_S
 }

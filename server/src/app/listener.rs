@@ -18,8 +18,9 @@ use actix_web::dev::AppConfig;
 use actix_web::http::header::X_CONTENT_TYPE_OPTIONS;
 use actix_web::{App as WebApp, HttpResponse, HttpServer, web as actix};
 
+use super::drain::CONNECTION_GRACE_S;
 use super::tls::Certificate;
-use super::{Demo, StartError, connection_grace_s};
+use super::{Demo, StartError};
 use crate::admin::{self, Admin};
 use crate::api;
 use crate::config::Config;
@@ -67,7 +68,7 @@ pub(super) fn main(
     };
     let server = Server::build()
         .workers(config.node.workers)
-        .shutdown_timeout(connection_grace_s())
+        .shutdown_timeout(CONNECTION_GRACE_S)
         .disable_signals();
     let bound = match certificate {
         None => plain(server, listener, parts),

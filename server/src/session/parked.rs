@@ -171,16 +171,17 @@ impl ParkedSessions {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::fanout::outbox::{LateParts, OutboxParts};
     use crate::protocol::Intents;
     use crate::protocol::objects::{Presence, User};
 
-    const ALICE: UserId = UserId::new(1);
+    pub(crate) const ALICE: UserId = UserId::new(1);
     const WINDOW_MS: u64 = 1_000;
 
-    fn parked(detached_ms: u64) -> Parked {
+    /// Events 5 to 7 of a session that was sent those up to 6.
+    pub(crate) fn parked(detached_ms: u64) -> Parked {
         Parked {
             parts: SessionParts {
                 id: SessionId::random(),

@@ -3,13 +3,10 @@ use std::sync::Mutex;
 use super::*;
 use crate::cluster::sessions::MemorySessions;
 use crate::fanout::HubId;
-use crate::fanout::outbox::{LateParts, OutboxParts};
-use crate::protocol::objects::{Presence, User};
-use crate::protocol::{GuildId, Intents, Permissions, UserId};
+use crate::protocol::{GuildId, Permissions, UserId};
 use crate::session::links::{Caller, NotYielded, WantedSession};
-use crate::session::state::SessionParts;
+use crate::session::parked::tests::{ALICE, parked};
 
-const ALICE: UserId = UserId::new(1);
 const BOB: UserId = UserId::new(2);
 
 type Answers = Box<dyn Fn(u64, Wanted) -> Soon<Option<Yielded>> + Send + Sync>;
@@ -80,28 +77,8 @@ fn soon<T: Send + 'static>(answer: T) -> Soon<T> {
     Box::pin(std::future::ready(answer))
 }
 
-/// Events 5 to 7 of a session that was sent those up to 6.
 fn session() -> Parked {
-    Parked {
-        parts: SessionParts {
-            id: SessionId::random(),
-            user: Arc::new(User::new(ALICE, "alice", false)),
-            intents: Intents::NONE,
-            shard: (0, 1),
-            large_threshold: 50,
-            presence: Presence::default(),
-            outbox: OutboxParts {
-                frames: vec!["a".into(), "b".into(), "c".into()],
-                first_seq: 5,
-                sent_seq: 6,
-                late: LateParts::default(),
-            },
-            present: Vec::new(),
-            asked: Vec::new(),
-        },
-        detached_ms: clock::unix_ms(),
-        claim: 0,
-    }
+    parked(clock::unix_ms())
 }
 
 fn wanted(session: SessionId, user: UserId, seq: u64) -> WantedSession {
