@@ -32,11 +32,14 @@ const PLAIN: u8 = 1;
 const OUTCOME: u8 = 2;
 
 /// Counts a request while it is under way.
-struct UnderWay<'a>(&'a Nats, #[allow(dead_code)] Pass);
+struct UnderWay<'a> {
+    nats: &'a Nats,
+    _pass: Pass,
+}
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.figures().requests_in_flight.dec();
+        self.nats.figures().requests_in_flight.dec();
     }
 }
 
@@ -60,7 +63,7 @@ impl Peers {
             Err(Shut::Full) => return (unavailable(), PeerOutcome::BulkheadFull),
         };
         nats.figures().requests_in_flight.inc();
-        let _under_way = UnderWay(nats, pass);
+        let _under_way = UnderWay { nats, _pass: pass };
         let left = end.saturating_duration_since(Instant::now()).max(SHORTEST);
         let theirs = left.saturating_sub(WAY_BACK).max(left / 2);
         let mut payload = BytesMut::with_capacity(HEAD + text.len());
@@ -106,11 +109,10 @@ impl Peers {
 
     /// A node has answered.
     fn answers(&self, node: &NodeName, peer: &Peer) {
-        if peer.gate.is_open() {
+        if peer.gate.answered() {
             tracing::info!(%node, "answers again");
             self.inner.nats.figures().show_breaker(node.as_str(), false);
         }
-        peer.gate.answered();
     }
 
     /// A node does not answer: it is probed until it does, and asked nothing meanwhile.
@@ -129,6 +131,9 @@ impl Peers {
                         this.answers(&node, &peer);
                     }
                 }
+                // It may have answered before it was shown that it does not.
+                let figures = this.inner.nats.figures();
+                figures.show_breaker(node.as_str(), peer.gate.is_open());
             };
             tokio::select! {
                 () = probes => {}

@@ -67,11 +67,11 @@ impl Gate {
         Ok(Pass { gate, bytes })
     }
 
-    /// The node has answered something.
-    pub(super) fn answered(&self) {
+    /// The node has answered something. Whether it was asked nothing until now.
+    pub(super) fn answered(&self) -> bool {
         let mut state = self.state();
         state.failures = 0;
-        state.open = false;
+        std::mem::take(&mut state.open)
     }
 
     /// The node has not answered a request in time. Whether from now on it is asked nothing: then it is to be
@@ -108,7 +108,7 @@ mod tests {
         for _ in 1..FAILURES {
             assert!(!gate.unanswered());
         }
-        gate.answered();
+        assert!(!gate.answered());
         for _ in 1..FAILURES {
             assert!(!gate.unanswered());
             assert!(gate.enter(1).is_ok());
@@ -117,7 +117,8 @@ mod tests {
         assert!(!gate.unanswered(), "one probe is enough");
         assert_eq!(gate.enter(1).err(), Some(Shut::Breaker));
         assert!(gate.is_open());
-        gate.answered();
+        assert!(gate.answered(), "again");
+        assert!(!gate.answered(), "once");
         assert!(!gate.is_open() && gate.enter(1).is_ok());
     }
 
