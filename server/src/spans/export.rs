@@ -160,13 +160,23 @@ fn gather(spans: &Receiver<Sent>, batch: &mut Vec<Span>) -> (bool, Option<SyncSe
     (false, None)
 }
 
+/// A connection to the first address that takes one, of those that the name has.
+fn connect(authority: &str) -> io::Result<TcpStream> {
+    let mut error = io::Error::from(io::ErrorKind::NotFound);
+    for address in authority.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(refused) => error = refused,
+        }
+    }
+    Err(error)
+}
+
 /// One request on a connection of its own.
 fn post(endpoint: &Endpoint, node: &str, spans: &[Span]) -> io::Result<()> {
     let body = json::request(node, spans).to_string();
     let Endpoint { authority, path } = endpoint;
-    let mut addresses = authority.to_socket_addrs()?;
-    let address = addresses.next().ok_or(io::ErrorKind::NotFound)?;
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let stream = connect(authority)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let length = body.len();
