@@ -1,9 +1,10 @@
 //! Where the time of a request goes, told to a collector of traces by OTLP.
 //!
 //! A request that a node takes has a [`Way`]; the guild that it reaches hangs its own spans on that. Whether they are
-//! exported is decided once all of it is known: the number that a trace has at random is held against a bound that
-//! grows with the sessions that the guild's event was offered to. So a delivery has the same chance in a guild of
-//! ten sessions and of ten thousand, and the spans of one request go together or not at all.
+//! exported is decided with each guild's answer and at the request's end: the number that a trace has at random is held
+//! against a bound that grows with the sessions that the guild's event was offered to. So a delivery has the same chance
+//! in a guild of ten sessions and of ten thousand, and the spans of a request that one guild answers go together or not
+//! at all; of one that several answer, those of the first may be missing.
 //!
 //! Without `log.otlp_endpoint` a way is nothing but a null pointer.
 
