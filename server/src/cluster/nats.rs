@@ -344,6 +344,8 @@ async fn make_stream(
         let config = StreamConfig {
             max_age,
             max_bytes,
+            // A longer one than messages stay is refused.
+            duplicate_window: kept.duplicate_window.min(max_age),
             ..kept.clone()
         };
         if let Err(error) = context.update_stream(config).await {

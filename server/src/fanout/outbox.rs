@@ -245,13 +245,18 @@ impl Outbox {
     /// *Invariant I10*: false, and nothing changed, where an event after `seq` is no longer kept or
     /// `seq` was never sent: then the session must not be resumed.
     pub fn rewind(&mut self, seq: u64) -> bool {
-        if !reaches(self.first_seq, self.sent_seq, seq) {
+        if !self.reaches(seq) {
             return false;
         }
         self.sent = (seq + 1 - self.first_seq) as usize;
         self.pending_bytes = self.entries.iter().skip(self.sent).map(Frame::size).sum();
         self.acknowledge(seq);
         true
+    }
+
+    /// Whether [`Self::rewind`] to `seq` would succeed.
+    pub const fn reaches(&self, seq: u64) -> bool {
+        reaches(self.first_seq, self.sent_seq, seq)
     }
 
     /// Takes the outbox apart, to carry it to another thread.

@@ -9,6 +9,7 @@ mod fetch;
 mod leaving;
 mod note;
 mod noting;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +18,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use leaving::Leaving;
+pub use waiting::{Waiting, Waits};
 
 use super::id::SessionId;
-use super::links::{HubMail, WorkerLinks};
+use super::links::{HubMail, WorkerLinks, within};
 use super::parcel;
 use super::parked::Parked;
 use crate::clock;
@@ -108,9 +110,13 @@ impl Elsewhere {
     async fn keep_final(&self, session: Parked) -> Result<(), StoreError> {
         let inner = &self.inner;
         let (id, claim) = (session.parts.id, session.claim);
-        let Some((packed, session)) = parcel::pack(session, inner.store.max_bytes()) else {
-            tracing::warn!(session = ?id, "a session is too large for another node");
-            return Err(StoreError::TooLarge(inner.store.max_bytes()));
+        let (packed, session) = match parcel::pack(session, inner.store.max_bytes()) {
+            Ok(packed) => packed,
+            Err(session) => {
+                tracing::warn!(session = ?id, "a session is too large for another node");
+                inner.links.parked.fill([*session]);
+                return Err(StoreError::TooLarge(inner.store.max_bytes()));
+            }
         };
         // A note of it that is on its way must not take the place of its final state.
         self.notes_are_kept().await;
@@ -145,16 +151,31 @@ impl Elsewhere {
         let claimed = links
             .parked
             .claim(id, wanted.user, wanted.seq, now_ms, window_ms);
-        let Some((parts, claim)) = claimed else {
+        let Some(claimed) = claimed else {
             return Some(Yielded::Gone);
         };
         links.set_leaving(id);
         let session = Parked {
-            parts,
             detached_ms: now_ms,
-            claim,
+            ..claimed
         };
-        self.keep(session).await.ok().map(|()| Yielded::Kept)
+        self.keep_wanted(session).await
+    }
+
+    /// Keeps a session that is wanted elsewhere.
+    async fn keep_wanted(&self, session: Parked) -> Option<Yielded> {
+        match self.keep(session).await {
+            Ok(()) => Some(Yielded::Kept),
+            // It never gets there: its client is to start anew.
+            Err(StoreError::TooLarge(_)) => Some(Yielded::Gone),
+            Err(StoreError::Unavailable(_)) => None,
+        }
+    }
+
+    /// Whether a session that no worker has now is about to be kept, or on its way to a worker.
+    fn is_between(&self, id: SessionId) -> bool {
+        let links = &self.inner.links;
+        links.is_leaving(id) || (links.claim_of(id) != 0 && links.find(id).is_none())
     }
 
     async fn yield_one(&self, wanted: Wanted) -> Option<Yielded> {
@@ -162,10 +183,11 @@ impl Elsewhere {
         let Ok(id) = wanted.session.parse::<SessionId>() else {
             return Some(Yielded::Gone);
         };
-        if links.is_leaving(id) {
-            return None;
-        }
         let Some(hub) = links.find(id) else {
+            // Looked at last: it is leaving before no worker has it.
+            if self.is_between(id) {
+                return None;
+            }
             return self.yield_parked(id, &wanted).await;
         };
         let (reply, answer) = oneshot::channel();
@@ -178,9 +200,10 @@ impl Elsewhere {
         if !links.post(hub, mail) {
             return Some(Yielded::Gone);
         }
-        let answered = tokio::time::timeout(LETS_GO, answer).await;
-        match answered.ok()?.ok()? {
-            Some(session) => self.keep(*session).await.ok().map(|()| Yielded::Kept),
+        match within(LETS_GO, answer).await? {
+            Some(session) => self.keep_wanted(*session).await,
+            // Somebody else may have had it taken out before, or it has gone on to another worker.
+            None if self.is_between(id) || links.find(id).is_some_and(|now| now != hub) => None,
             None => Some(Yielded::Gone),
         }
     }

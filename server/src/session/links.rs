@@ -134,6 +134,18 @@ pub struct Caller {
     pub number: u64,
 }
 
+/// What a worker answers within a time. An answer is either had, or its worker knows that it was not.
+pub(super) async fn within<T>(longest: Duration, mut answer: oneshot::Receiver<T>) -> Option<T> {
+    let answered = tokio::time::timeout(longest, &mut answer).await;
+    answered.map_or_else(
+        |_| {
+            answer.close();
+            answer.try_recv().ok()
+        },
+        Result::ok,
+    )
+}
+
 struct GuildLink(Mailer<HubActor>);
 
 impl HubLink for GuildLink {
@@ -278,6 +290,15 @@ impl WorkerLinks {
         self.leaving.remove(&session);
     }
 
+    /// Sessions were taken out, and nobody waits for them any more: they are this node's again, for clients that come back.
+    pub fn take_back(&self, sessions: impl IntoIterator<Item = Parked>) {
+        for session in sessions {
+            let id = session.parts.id;
+            self.parked.fill([session]);
+            self.has_left(id);
+        }
+    }
+
     /// Whether a session is about to be kept for other nodes.
     pub fn is_leaving(&self, session: SessionId) -> bool {
         self.leaving.contains_key(&session)
@@ -299,7 +320,7 @@ impl WorkerLinks {
         }
         let mut all = Vec::new();
         for (hub, answer) in answers {
-            if let Ok(Ok(leaving)) = tokio::time::timeout(longest, answer).await {
+            if let Some(leaving) = within(longest, answer).await {
                 all.extend(leaving.into_iter().map(|it| (hub, it)));
             } else {
                 tracing::error!(hub = hub.0, "a hub did not let its sessions go");
@@ -360,5 +381,20 @@ impl WorkerLinks {
             .iter()
             .map(|hub| (*hub.key(), Arc::clone(hub.gauge())))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_comes_late_is_given_back() {
+        let (reply, answer) = oneshot::channel();
+        reply.send(1).unwrap();
+        assert_eq!(within(Duration::ZERO, answer).await, Some(1));
+        let (reply, answer) = oneshot::channel();
+        assert_eq!(within(Duration::ZERO, answer).await, None);
+        assert_eq!(reply.send(2), Err(2));
     }
 }

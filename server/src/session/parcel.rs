@@ -10,13 +10,13 @@ const LEVEL: i32 = 1;
 /// Bytes of the length before it.
 const HEAD: usize = 4;
 
-/// A session in at most so many bytes; `None` where it is larger.
+/// A session in at most so many bytes; as it was where it is larger.
 ///
 /// Where it does not fit with all that may be replayed, only what the client was never sent stays: then it can be resumed
 /// from its last number alone.
-pub(super) fn pack(mut session: Parked, max: usize) -> Option<(Vec<u8>, Parked)> {
+pub(super) fn pack(mut session: Parked, max: usize) -> Result<(Vec<u8>, Parked), Box<Parked>> {
     if let Some(packed) = packed(&session, max) {
-        return Some((packed, session));
+        return Ok((packed, session));
     }
     let outbox = &mut session.parts.outbox;
     let sent = outbox
@@ -26,9 +26,15 @@ pub(super) fn pack(mut session: Parked, max: usize) -> Option<(Vec<u8>, Parked)>
     let sent = usize::try_from(sent)
         .unwrap_or(usize::MAX)
         .min(outbox.frames.len());
-    outbox.frames.drain(..sent);
+    let replay: Vec<_> = outbox.frames.drain(..sent).collect();
     outbox.first_seq += sent as u64;
-    packed(&session, max).map(|packed| (packed, session))
+    if let Some(packed) = packed(&session, max) {
+        return Ok((packed, session));
+    }
+    let outbox = &mut session.parts.outbox;
+    outbox.frames.splice(..0, replay);
+    outbox.first_seq -= sent as u64;
+    Err(Box::new(session))
 }
 
 fn packed(session: &Parked, max: usize) -> Option<Vec<u8>> {
@@ -128,7 +134,9 @@ mod tests {
         for seq in 0..12 {
             assert_eq!(after.parts.outbox.reaches(seq), seq == 7, "{seq}");
         }
-        assert!(pack(session(), 15_000).is_none());
+        let whole = pack(session(), 15_000).unwrap_err();
+        assert_eq!(whole.parts.outbox.frames.len(), 5);
+        assert!(whole.parts.outbox.reaches(4) && whole.parts.outbox.reaches(7));
     }
 
     #[test]

@@ -128,13 +128,17 @@ impl ParkedSessions {
         seq: u64,
         now_ms: u64,
         window_ms: u64,
-    ) -> Option<(SessionParts, u64)> {
+    ) -> Option<Parked> {
         let is_own = |_: &SessionId, entry: &Entry| entry.kept.user() == user;
         let (_, entry) = self.0.sessions.remove_if(&id, is_own)?;
         if entry.is_over(now_ms, window_ms) {
             return None;
         }
-        Some((entry.kept.at(seq)?, entry.claim))
+        Some(Parked {
+            parts: entry.kept.at(seq)?,
+            detached_ms: entry.detached_ms,
+            claim: entry.claim,
+        })
     }
 
     /// Drops sessions whose time is over.

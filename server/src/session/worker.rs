@@ -35,6 +35,7 @@ use pacing::Held;
 
 use super::connection::Connection;
 use super::core::ConnectionCore;
+use super::elsewhere::Waits;
 use super::frames::FrameReader;
 use super::greetings;
 use super::id::SessionId;
@@ -96,6 +97,8 @@ pub struct Worker {
     notes: Notes,
     /// Connections that came while the node goes down.
     turned_away: Vec<(usize, u32)>,
+    /// Connections for which sessions are looked for on other nodes.
+    searches: HashMap<usize, Waits>,
     /// What guilds are to hear of sessions that have gone to other nodes, and when.
     goodbyes: VecDeque<Goodbye>,
     /// The sessions were handed over for the next start: none is taken any more.
@@ -138,6 +141,7 @@ impl Worker {
                 revocations_seen: 0,
                 notes: Notes::default(),
                 turned_away: Vec::new(),
+                searches: HashMap::new(),
                 goodbyes: VecDeque::new(),
                 handed_over: false,
             })
@@ -222,6 +226,7 @@ impl Worker {
             return;
         };
         self.shared.links.disconnected();
+        self.searches.remove(&key);
         let generation = connection.generation;
         tracing::debug!(
             hub = self.hub.0,
@@ -364,6 +369,7 @@ impl Worker {
 
     /// Parts a closing connection from its session, writes the close frame and sets the deadline.
     fn after_close(&mut self, key: usize) {
+        self.searches.remove(&key);
         self.flush(key);
         let deadline = self.now_ms() + self.shared.settings.patience.closing_ms;
         let Some(connection) = self.connections.get_mut(key) else {

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::note::{Note, read_table};
+use super::waiting::Waiting;
 use super::{Elsewhere, Inner};
 use crate::clock;
 use crate::cluster::sessions::{Claimed, Found, Kept, StoreError, Wanted, Yielded};
@@ -30,19 +31,28 @@ enum Next {
 impl Elsewhere {
     /// Whether this node still has a session that it believes to have, before a connection goes on with it: others may
     /// have claimed it while this node was off the list. Its worker hears what came of it.
-    pub fn check(&self, wanted: WantedSession) {
+    pub fn check(&self, wanted: WantedSession, waiting: Waiting) {
         let this = self.clone();
         self.inner.handle.spawn(async move {
-            let parts = this.is_still_here(&wanted).await;
-            let links = &this.inner.links;
-            let mail = HubMail::Fetched { wanted, parts };
-            links.post(wanted.to.hub, mail);
+            let parts = this.is_still_here_for(&wanted, &waiting).await;
+            this.answer(wanted, parts);
         });
     }
 
-    pub(super) async fn is_still_here(
+    /// Tells the worker what came of it. Where that is gone, so is the connection.
+    fn answer(&self, wanted: WantedSession, parts: Result<Box<SessionParts>, NotYielded>) {
+        let is_had = parts.is_ok();
+        let links = &self.inner.links;
+        let mail = HubMail::Fetched { wanted, parts };
+        if !links.post(wanted.to.hub, mail) && is_had {
+            links.forget(wanted.session);
+        }
+    }
+
+    pub(super) async fn is_still_here_for(
         &self,
         wanted: &WantedSession,
+        waiting: &Waiting,
     ) -> Result<Box<SessionParts>, NotYielded> {
         let Inner { store, links, .. } = &*self.inner;
         let id = wanted.session;
@@ -55,36 +65,42 @@ impl Elsewhere {
         if let Some(hub) = links.find(id) {
             links.post(hub, HubMail::Disown(id));
         }
-        self.get(wanted).await
+        self.get_for(wanted, waiting).await
     }
 
     /// Looks for a session that a connection waits for; its worker hears what came of it.
-    pub fn fetch(&self, wanted: WantedSession) {
+    pub fn fetch(&self, wanted: WantedSession, waiting: Waiting) {
         let this = self.clone();
         self.inner.handle.spawn(async move {
-            let parts = match this.inner.places.acquire().await {
-                Ok(_place) => this.get(&wanted).await,
-                Err(_) => Err(NotYielded::Unknown),
-            };
-            let mail = HubMail::Fetched { wanted, parts };
-            // Where the worker is gone, so is the connection.
-            this.inner.links.post(wanted.to.hub, mail);
+            let parts = this.get_for(&wanted, &waiting).await;
+            this.answer(wanted, parts);
         });
     }
 
-    pub(super) async fn get(
+    pub(super) async fn get_for(
         &self,
         wanted: &WantedSession,
+        waiting: &Waiting,
     ) -> Result<Box<SessionParts>, NotYielded> {
-        if let Some(parts) = self.parked(wanted).await? {
-            return Ok(parts);
-        }
         let end = Instant::now() + self.inner.settings.patience;
+        let mut is_first = true;
         loop {
+            let place = self.inner.places.acquire().await;
+            // A later connection of the client may have the session meanwhile: it is left alone.
+            if place.is_err() || waiting.is_over() {
+                return Err(NotYielded::Unknown);
+            }
+            if std::mem::take(&mut is_first)
+                && let Some(parts) = self.parked(wanted).await?
+            {
+                return Ok(parts);
+            }
             let next = match self.inner.store.find(&wanted.session.to_string()).await {
-                Ok(found) => self.look(wanted, &found).await,
+                Ok(found) => self.look((wanted, waiting), &found).await,
                 Err(error) => Err(error),
             };
+            // Not while it sleeps.
+            drop(place);
             match next {
                 Ok(Next::Got(parts)) => return Ok(parts),
                 Ok(Next::Not(why)) => return Err(why),
@@ -112,17 +128,28 @@ impl Elsewhere {
         let claimed = links
             .parked
             .claim(id, user, wanted.seq, clock::unix_ms(), window_ms);
-        let Some((parts, former)) = claimed else {
+        let Some(session) = claimed else {
             return Ok(None);
         };
-        match self.claim(wanted, former).await {
-            Ok(true) => Ok(Some(Box::new(parts))),
+        match self.claim_parked(wanted, session.claim).await {
+            Ok(true) => Ok(Some(Box::new(session.parts))),
             Ok(false) => Ok(None),
             Err(error) => {
                 tracing::warn!(session = ?id, %error, "a session cannot be claimed");
-                Err(NotYielded::Gone)
+                links.parked.fill([session]);
+                Err(NotYielded::Unknown)
             }
         }
+    }
+
+    /// Claims a session that was here by the claim `former`; false where another node has claimed it since.
+    async fn claim_parked(&self, wanted: &WantedSession, former: u64) -> Result<bool, StoreError> {
+        let found = self.inner.store.find(&wanted.session.to_string()).await?;
+        // Claims are forgotten after a while: later than a session is over that was parked before them.
+        if found.claim.is_some_and(|claim| claim.number != former) {
+            return Ok(false);
+        }
+        self.claim(wanted, found.number()).await
     }
 
     /// Claims the session for this process; false where another one was first.
@@ -138,7 +165,14 @@ impl Elsewhere {
         Ok(false)
     }
 
-    async fn look(&self, wanted: &WantedSession, found: &Found) -> Result<Next, StoreError> {
+    async fn look(
+        &self,
+        (wanted, waiting): (&WantedSession, &Waiting),
+        found: &Found,
+    ) -> Result<Next, StoreError> {
+        if waiting.is_over() {
+            return Ok(Next::Again);
+        }
         let Inner {
             settings,
             holders,
@@ -152,11 +186,11 @@ impl Elsewhere {
         };
         let Some(process) = found.process() else {
             return self
-                .ask_all(wanted, &asked, ElsewhereOutcome::Unknown)
+                .ask_all((wanted, waiting), &asked, ElsewhereOutcome::Unknown)
                 .await;
         };
         if let Some(kept) = found.current().filter(|kept| kept.is_final) {
-            return self.take(wanted, found, kept).await;
+            return self.take((wanted, waiting), found, kept).await;
         }
         if process == settings.process {
             // It came here by another connection, and may not be with its worker yet; or it has ended.
@@ -170,13 +204,13 @@ impl Elsewhere {
         }
         if !holders.is_there(process) {
             let next = match found.current() {
-                Some(kept) => self.take_noted(wanted, found, kept).await?,
+                Some(kept) => self.take_noted((wanted, waiting), found, kept).await?,
                 None => Err(ElsewhereOutcome::Unknown),
             };
             return match next {
                 Ok(next) => Ok(next),
                 // The node may be back, with what its own disk says of the session.
-                Err(why) => self.ask_all(wanted, &asked, why).await,
+                Err(why) => self.ask_all((wanted, waiting), &asked, why).await,
             };
         }
         match holders.ask(process, asked).await {
@@ -190,7 +224,7 @@ impl Elsewhere {
                     Next::Again
                 })
             }
-            Some(Yielded::Kept) => self.take_kept(wanted).await,
+            Some(Yielded::Kept) => self.take_kept((wanted, waiting)).await,
             None => Ok(Next::Again),
         }
     }
@@ -198,15 +232,18 @@ impl Elsewhere {
     /// Nobody is known to have the session: it has not been noted yet, or there is none.
     async fn ask_all(
         &self,
-        wanted: &WantedSession,
+        (wanted, waiting): (&WantedSession, &Waiting),
         asked: &Wanted,
         without: ElsewhereOutcome,
     ) -> Result<Next, StoreError> {
+        if waiting.is_over() {
+            return Ok(Next::Again);
+        }
         let holders = &self.inner.holders;
         let others = holders.others().into_iter();
         let answers = join_all(others.map(|process| holders.ask(process, asked.clone()))).await;
         if answers.contains(&Some(Yielded::Kept)) {
-            self.take_kept(wanted).await
+            self.take_kept((wanted, waiting)).await
         } else if answers.contains(&None) {
             Ok(Next::Again)
         } else {
@@ -215,10 +252,13 @@ impl Elsewhere {
     }
 
     /// Takes a session that was let go for this node.
-    async fn take_kept(&self, wanted: &WantedSession) -> Result<Next, StoreError> {
+    async fn take_kept(
+        &self,
+        (wanted, waiting): (&WantedSession, &Waiting),
+    ) -> Result<Next, StoreError> {
         let now = self.inner.store.find(&wanted.session.to_string()).await?;
         match now.current().filter(|kept| kept.is_final) {
-            Some(kept) => self.take(wanted, &now, kept).await,
+            Some(kept) => self.take((wanted, waiting), &now, kept).await,
             None => Ok(Next::Again),
         }
     }
@@ -236,7 +276,7 @@ impl Elsewhere {
     /// Takes a session of a process that is gone, by its last note: whole where the client has just what the note says.
     async fn take_noted(
         &self,
-        wanted: &WantedSession,
+        (wanted, waiting): (&WantedSession, &Waiting),
         found: &Found,
         kept: &Kept,
     ) -> Result<Result<Next, ElsewhereOutcome>, StoreError> {
@@ -260,7 +300,7 @@ impl Elsewhere {
             };
             tables.push(table);
         }
-        if !self.claim(wanted, found.number()).await? {
+        if waiting.is_over() || !self.claim(wanted, found.number()).await? {
             return Ok(Ok(Next::Again));
         }
         self.count(ElsewhereOutcome::Noted);
@@ -271,7 +311,7 @@ impl Elsewhere {
     /// Takes a session that nobody uses, whole or not at all.
     async fn take(
         &self,
-        wanted: &WantedSession,
+        (wanted, waiting): (&WantedSession, &Waiting),
         found: &Found,
         kept: &Kept,
     ) -> Result<Next, StoreError> {
@@ -289,7 +329,7 @@ impl Elsewhere {
         if is_over || !is_own || !parts.outbox.reaches(wanted.seq) {
             return Ok(self.none(ElsewhereOutcome::Ended));
         }
-        if !self.claim(wanted, found.number()).await? {
+        if waiting.is_over() || !self.claim(wanted, found.number()).await? {
             return Ok(Next::Again);
         }
         self.count(ElsewhereOutcome::LetGo);

@@ -136,8 +136,13 @@ pub(super) async fn run(elsewhere: std::sync::Weak<Inner>, mut batches: Batches)
                 is_final: false,
                 state: state.into(),
             };
+            // It may have left or ended while others were written: its note must not come after its final state.
+            let (id, links) = (session.parts.id, &inner.links);
+            if links.find(id).is_none() || links.is_leaving(id) {
+                return;
+            }
             let bytes = kept.state.len() as u64;
-            match inner.store.put(&session.parts.id.to_string(), kept).await {
+            match inner.store.put(&id.to_string(), kept).await {
                 Ok(()) => {
                     inner.counters.session_notes.inc();
                     inner.counters.session_note_bytes.inc_by(bytes);

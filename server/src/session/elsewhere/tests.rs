@@ -1,11 +1,12 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::cluster::sessions::MemorySessions;
+use crate::cluster::sessions::{Claimed, Found, MemorySessions};
 use crate::fanout::HubId;
 use crate::protocol::{GuildId, Permissions, UserId};
 use crate::session::links::{Caller, NotYielded, WantedSession};
 use crate::session::parked::tests::{ALICE, parked};
+use crate::session::state::SessionParts;
 
 const BOB: UserId = UserId::new(2);
 
@@ -48,6 +49,10 @@ struct Bench {
 
 impl Bench {
     fn node(&self, process: u64) -> Elsewhere {
+        self.node_on(process, Arc::new(self.store.clone()))
+    }
+
+    fn node_on(&self, process: u64, store: Arc<dyn SessionStore>) -> Elsewhere {
         Elsewhere::new(
             ElsewhereSettings {
                 process,
@@ -55,21 +60,80 @@ impl Bench {
                 patience: Duration::from_millis(300),
                 note_every: Duration::from_millis(100),
             },
-            (
-                Arc::new(self.store.clone()),
-                Arc::clone(&self.others) as Arc<dyn Holders>,
-            ),
+            (store, Arc::clone(&self.others) as Arc<dyn Holders>),
             WorkerLinks::default(),
             Handle::current(),
             Arc::default(),
         )
     }
 
-    fn answer(
-        &self,
-        answers: impl Fn(u64, Wanted) -> Soon<Option<Yielded>> + Send + Sync + 'static,
-    ) {
+    /// As the first node writes a session that it has, from time to time.
+    async fn write(&self, id: SessionId, claim: u64, state: Vec<u8>) {
+        let kept = Kept {
+            process: 1,
+            claim,
+            is_final: false,
+            state: state.into(),
+        };
+        self.store.put(&id.to_string(), kept).await.unwrap();
+    }
+
+    fn answer<F>(&self, answers: F)
+    where
+        F: Fn(u64, Wanted) -> Soon<Option<Yielded>> + Send + Sync + 'static,
+    {
         *self.others.0.lock().unwrap() = Some(Box::new(answers));
+    }
+}
+
+impl Elsewhere {
+    /// For a connection that waits until the answer is there.
+    async fn get(&self, wanted: &WantedSession) -> Result<Box<SessionParts>, NotYielded> {
+        let (_waits, waiting) = Waits::new();
+        self.get_for(wanted, &waiting).await
+    }
+
+    async fn is_still_here(&self, wanted: &WantedSession) -> Result<Box<SessionParts>, NotYielded> {
+        let (_waits, waiting) = Waits::new();
+        self.is_still_here_for(wanted, &waiting).await
+    }
+
+    /// As if a worker had it.
+    fn place(&self, id: SessionId) {
+        self.inner.links.place(id, HubId(0));
+    }
+}
+
+/// A store that does not answer.
+struct Down;
+
+fn down<T: Send + 'static>() -> Soon<Result<T, StoreError>> {
+    soon(Err(StoreError::Unavailable("down".to_owned())))
+}
+
+impl SessionStore for Down {
+    fn max_bytes(&self) -> usize {
+        1 << 20
+    }
+
+    fn put(&self, _: &str, _: Kept) -> Soon<Result<(), StoreError>> {
+        down()
+    }
+
+    fn put_table(&self, _: GuildId, _: u64, _: bytes::Bytes) -> Soon<Result<(), StoreError>> {
+        down()
+    }
+
+    fn table(&self, _: GuildId, _: u64) -> Soon<Result<Option<bytes::Bytes>, StoreError>> {
+        down()
+    }
+
+    fn find(&self, _: &str) -> Soon<Result<Found, StoreError>> {
+        down()
+    }
+
+    fn claim(&self, _: &str, _: u64, _: u64) -> Soon<Result<Claimed, StoreError>> {
+        down()
     }
 }
 
@@ -153,15 +217,8 @@ async fn a_node_that_lives_is_asked_to_let_the_session_go() {
     let bench = Bench::default();
     let session = session();
     let id = session.parts.id;
-    // As a node that has it writes it from time to time.
     let (packed, session) = parcel::pack(session, 1 << 20).unwrap();
-    let kept = Kept {
-        process: 1,
-        claim: 0,
-        is_final: false,
-        state: packed.into(),
-    };
-    bench.store.put(&id.to_string(), kept).await.unwrap();
+    bench.write(id, 0, packed).await;
     let (has_it, session) = (bench.node(1), Mutex::new(Some(session)));
     bench.answer(move |process, asked| {
         assert_eq!((process, asked.user, asked.seq), (1, ALICE, 5));
@@ -206,13 +263,7 @@ async fn who_cannot_be_asked_is_asked_again_later() {
     session.claim = 3;
     bench.answer(|_, _| soon(None));
     let (packed, _) = parcel::pack(session, 1 << 20).unwrap();
-    let kept = Kept {
-        process: 1,
-        claim: 3,
-        is_final: false,
-        state: packed.into(),
-    };
-    bench.store.put(&id.to_string(), kept).await.unwrap();
+    bench.write(id, 3, packed).await;
     let got = bench.node(2).get(&wanted(id, ALICE, 5)).await;
     assert_eq!(
         got.unwrap_err(),
@@ -241,7 +292,7 @@ async fn i10_a_session_from_before_a_restart_is_not_had_twice() {
     again.inner.links.parked.fill([one, two]);
     // The second went to another node before.
     let claimed = bench.store.claim(&ids[1].to_string(), 0, 9).await.unwrap();
-    assert!(matches!(claimed, crate::cluster::sessions::Claimed::Yes(_)));
+    assert!(matches!(claimed, Claimed::Yes(_)));
     assert!(again.get(&wanted(ids[0], ALICE, 6)).await.is_ok());
     assert!(again.get(&wanted(ids[1], ALICE, 6)).await.is_err());
     assert_eq!(
@@ -282,6 +333,7 @@ fn as_noted(id: SessionId, seq: u64) -> Parked {
 async fn i10_a_session_of_a_killed_node_is_had_from_just_what_was_noted_or_refused() {
     let bench = Bench::default();
     let (killed, id) = (bench.node(1), SessionId::random());
+    killed.place(id);
     for seq in [7, 8] {
         assert!(killed.note(vec![as_noted(id, seq)]));
     }
@@ -310,6 +362,7 @@ async fn i10_a_note_that_is_late_does_not_take_the_place_of_a_final_state() {
     for _ in 0..20 {
         let session = session();
         let id = session.parts.id;
+        node.place(id);
         assert!(node.note(vec![as_noted(id, 6)]));
         node.keep(session).await.unwrap();
         let parts = bench.node(2).get(&wanted(id, ALICE, 5)).await.unwrap();
@@ -321,6 +374,7 @@ async fn i10_a_note_that_is_late_does_not_take_the_place_of_a_final_state() {
 async fn i10_a_node_that_was_away_gives_up_what_others_have_claimed() {
     let bench = Bench::default();
     let (away, id) = (bench.node(1), SessionId::random());
+    away.place(id);
     assert!(away.note(vec![as_noted(id, 8)]));
     away.notes_are_kept().await;
     let mine = wanted(id, ALICE, 8);
@@ -337,4 +391,105 @@ async fn i10_a_node_that_was_away_gives_up_what_others_have_claimed() {
         away.is_still_here(&later).await.unwrap_err(),
         NotYielded::Gone
     );
+}
+
+#[tokio::test]
+async fn i10_for_a_connection_that_is_gone_nothing_is_asked_or_claimed() {
+    let bench = Bench::default();
+    let session = session();
+    let id = session.parts.id;
+    let (packed, session) = parcel::pack(session, 1 << 20).unwrap();
+    bench.write(id, 0, packed).await;
+    let (waits, waiting) = Waits::new();
+    let waits = Mutex::new(Some(waits));
+    bench.answer(move |_, _| {
+        let waits = waits.lock().unwrap().take();
+        assert!(waits.is_some(), "asked again");
+        soon(None)
+    });
+    let (node, mine) = (bench.node(2), wanted(id, ALICE, 5));
+    let got = node.get_for(&mine, &waiting).await;
+    assert_eq!(got.unwrap_err(), NotYielded::Unknown);
+    bench.node(1).keep(session).await.unwrap();
+    let got = node.get_for(&mine, &waiting).await;
+    assert_eq!(got.unwrap_err(), NotYielded::Unknown);
+    let found = bench.store.find(&id.to_string()).await.unwrap();
+    assert_eq!(found.claim, None);
+    assert!(node.get(&mine).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_session_from_before_a_restart_outlives_its_claim_and_a_store_that_is_away() {
+    let bench = Bench::default();
+    let mut session = session();
+    session.claim = 7;
+    let mine = wanted(session.parts.id, ALICE, 5);
+    let down = bench.node_on(1, Arc::new(Down));
+    let since_ms = session.detached_ms;
+    down.inner.links.parked.fill([session]);
+    assert_eq!(down.get(&mine).await.unwrap_err(), NotYielded::Unknown);
+    let kept = down.inner.links.parked.take_all();
+    assert_eq!((kept[0].claim, kept[0].detached_ms), (7, since_ms));
+    let node = bench.node(1);
+    node.inner.links.parked.fill(kept);
+    assert!(node.get(&mine).await.is_ok());
+    assert!(node.inner.links.claim_of(mine.session) > 0);
+}
+
+#[tokio::test]
+async fn a_session_that_is_too_large_stays_for_the_next_start() {
+    let bench = Bench::default();
+    let mut session = session();
+    let id = session.parts.id;
+    let mut frame = vec![0; 2 << 20];
+    getrandom::fill(&mut frame).unwrap();
+    session.parts.outbox.frames[2] = frame.into();
+    let node = bench.node(1);
+    let kept = node.keep(session).await;
+    assert!(matches!(kept, Err(StoreError::TooLarge(_))));
+    assert_eq!(node.inner.links.parked.len(), 1);
+    let asked = Wanted {
+        session: id.to_string(),
+        user: ALICE,
+        seq: 5,
+    };
+    assert_eq!(node.yields(asked).await, Some(Yielded::Gone));
+    let kept = node.inner.links.parked.take_all();
+    assert!(kept[0].parts.outbox.reaches(4));
+}
+
+#[tokio::test]
+async fn i10_a_session_that_leaves_or_arrives_is_not_said_to_be_gone() {
+    let bench = Bench::default();
+    let (node, id) = (bench.node(1), SessionId::random());
+    let asked = || Wanted {
+        session: id.to_string(),
+        user: ALICE,
+        seq: 5,
+    };
+    let links = &node.inner.links;
+    links.set_leaving(id);
+    assert_eq!(node.yields(asked()).await, None);
+    links.has_left(id);
+    links.set_claim(id, 3);
+    assert_eq!(node.yields(asked()).await, None);
+    links.forget(id);
+    assert_eq!(node.yields(asked()).await, Some(Yielded::Gone));
+}
+
+#[tokio::test]
+async fn i10_what_has_left_or_ended_is_not_noted_any_more() {
+    let bench = Bench::default();
+    let node = bench.node(1);
+    let [stays, leaves, ended] = [(); 3].map(|()| SessionId::random());
+    node.place(stays);
+    node.place(leaves);
+    node.inner.links.set_leaving(leaves);
+    let notes = [stays, leaves, ended].map(|id| as_noted(id, 7));
+    assert!(node.note(notes.into()));
+    node.notes_are_kept().await;
+    for (id, is_noted) in [(stays, true), (leaves, false), (ended, false)] {
+        let found = bench.store.find(&id.to_string()).await.unwrap();
+        assert_eq!(found.kept.is_some(), is_noted);
+    }
 }

@@ -25,6 +25,10 @@ impl Worker {
                     unix_ms
                 }
             };
+            if self.shared.elsewhere.is_some() {
+                // Before it is nowhere: it is about to be kept.
+                self.shared.links.set_leaving(self.sessions[key].id);
+            }
             let parts = self.take_apart(key);
             let claim = self.shared.links.claim_of(parts.id);
             self.shared.links.forget(parts.id);

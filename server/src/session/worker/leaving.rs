@@ -29,9 +29,25 @@ impl Worker {
         if self.handed_over {
             return None;
         }
+        let is_overtaken = self.by_id.get(&id).is_some_and(|key| {
+            let session = &self.sessions[*key];
+            session.connection().is_some() && !session.outbox.reaches(seq)
+        });
+        if is_overtaken {
+            // Asked for a connection that this one came after, perhaps: it does the session no harm.
+            return None;
+        }
         let key = self.rewound(id, user, seq)?;
         self.drop_old_connection(key);
         Some(self.take_away(key))
+    }
+
+    /// Sessions were let go, and nobody waited for them any more: their clients may come back here, or try elsewhere.
+    pub(super) fn take_back(&mut self, leaving: Vec<Leaving>) {
+        let connections: Vec<_> = leaving.iter().filter_map(|it| it.connection).collect();
+        let sessions = leaving.into_iter().map(|it| it.session);
+        self.shared.links.take_back(sessions);
+        self.ask_some_to_reconnect(&connections);
     }
 
     /// Takes the sessions out whose moment is in this share of the time.

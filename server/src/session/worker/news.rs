@@ -44,12 +44,17 @@ impl Worker {
                 seq,
                 reply,
             } => {
-                // Who asked may have given up waiting: then the session is lost, and its client starts anew.
-                let _ = reply.send(self.let_one_go(session, user, seq).map(Box::new));
+                let session = self.let_one_go(session, user, seq).map(Box::new);
+                // Who asked may have given up waiting; the client comes again.
+                if let Err(Some(session)) = reply.send(session) {
+                    self.shared.links.take_back([*session]);
+                }
             }
             HubMail::LetGo { share, reply } => {
-                // The same.
-                let _ = reply.send(self.let_go(share));
+                // The same; these clients have not been told yet.
+                if let Err(leaving) = reply.send(self.let_go(share)) {
+                    self.take_back(leaving);
+                }
             }
             HubMail::AskToReconnect { connections } => self.ask_some_to_reconnect(&connections),
             HubMail::Report { session, reply } => {

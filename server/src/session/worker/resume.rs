@@ -4,10 +4,13 @@
 //! *Invariant I10*: what the client missed is replayed whole, or the session is refused by op 9.
 //! RESUMED comes once nothing is owed any more.
 
+use std::collections::HashMap;
+
 use super::Worker;
 use crate::clock;
 use crate::counters::ResumeOutcome;
 use crate::protocol::{CloseCode, UserId};
+use crate::session::elsewhere::{Waiting, Waits};
 use crate::session::greetings;
 use crate::session::id::SessionId;
 use crate::session::links::{Caller, HubMail, NotYielded, WantedSession};
@@ -48,14 +51,14 @@ impl Worker {
             && self.shared.links.was_away()
             && self.shared.links.find(id).is_some()
         {
-            elsewhere.check(wanted);
+            elsewhere.check(wanted, wait_at(&mut self.searches, key));
             return;
         }
         if self.resume_on_this_node(wanted) {
             return;
         }
         match &self.shared.elsewhere {
-            Some(elsewhere) => elsewhere.fetch(wanted),
+            Some(elsewhere) => elsewhere.fetch(wanted, wait_at(&mut self.searches, key)),
             None => self.resume_parked(key, id, user.id, seq),
         }
     }
@@ -83,6 +86,9 @@ impl Worker {
         wanted: WantedSession,
         parts: Result<Box<SessionParts>, NotYielded>,
     ) {
+        if self.waits(wanted.to) {
+            self.searches.remove(&wanted.to.connection);
+        }
         if !matches!(parts, Err(NotYielded::Here)) {
             self.adopt(wanted, None, parts);
         } else if self.waits(wanted.to) && !self.resume_on_this_node(wanted) {
@@ -116,12 +122,12 @@ impl Worker {
     fn resume_parked(&mut self, key: usize, id: SessionId, user: UserId, seq: u64) {
         let window_ms = self.shared.settings.resume_window.as_millis() as u64;
         let parked = &self.shared.links.parked;
-        let Some((parts, _)) = parked.claim(id, user, seq, clock::unix_ms(), window_ms) else {
+        let Some(claimed) = parked.claim(id, user, seq, clock::unix_ms(), window_ms) else {
             self.refuse_session(key);
             return;
         };
         let scope = self.scope_of(key);
-        let session = self.move_in(parts, None, scope);
+        let session = self.move_in(claimed.parts, None, scope);
         self.go_on_after(key, session, seq);
     }
 
@@ -222,6 +228,13 @@ impl Worker {
             }
         }
     }
+}
+
+/// A session is looked for that this connection is to go on with: tells for how long it waits.
+fn wait_at(searches: &mut HashMap<usize, Waits>, connection: usize) -> Waiting {
+    let (waits, waiting) = Waits::new();
+    searches.insert(connection, waits);
+    waiting
 }
 
 /// Leaves two events out of what will be replayed, if a fault wants it.

@@ -116,8 +116,12 @@ impl Worker {
         let waits = self.waits(wanted.to);
         match parts {
             // After the handover a session would be lost at the stop, unseen by its client: rather now.
-            Ok(_) if self.handed_over && waits => self.refuse_session(connection),
-            Ok(_) if self.handed_over => {}
+            Ok(parts) if self.handed_over => {
+                self.shared.links.forget(parts.id);
+                if waits {
+                    self.refuse_session(connection);
+                }
+            }
             Ok(parts) => {
                 let scope = waits.then(|| self.scope_of(connection)).flatten();
                 let key = self.move_in(*parts, from, scope);
