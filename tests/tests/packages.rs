@@ -42,10 +42,17 @@ fn longest_stop_ms() -> u64 {
     let shown = String::from_utf8(shown).unwrap();
     let settings = number(&shown, "\ndrain_timeout_ms = ", "\n")
         + number(&shown, "\nreconnect_grace_ms = ", "\n");
-    let app = read("server/src/app.rs");
-    let seconds = number(&app, "const REST_GRACE_S: u64 = ", ";")
-        + number(&app, "const CONNECTION_GRACE_S: u64 = ", ";")
-        + number(&app, "const HANDOVER: Duration = Duration::from_secs(", ")");
+    let stop = read("server/src/app/drain.rs");
+    let seconds = number(
+        &stop,
+        "const REST_GRACE: Duration = Duration::from_secs(",
+        ")",
+    ) + number(&stop, "const CONNECTION_GRACE_S: u64 = ", ";")
+        + number(
+            &stop,
+            "const HANDOVER: Duration = Duration::from_secs(",
+            ")",
+        );
     settings + 1_000 * seconds
 }
 
