@@ -29,6 +29,7 @@ use crate::cluster::sessions::{
     Holders, Kept, SessionStore, Soon, StoreError, Wanted, Yielded, Yields,
 };
 use crate::counters::Counters;
+use crate::protocol::UserId;
 use noting::Noting;
 
 /// Resumes that are looked after at the same time; the others wait.
@@ -141,22 +142,25 @@ impl Elsewhere {
         }
     }
 
-    /// The session may be from before this node's last start.
-    async fn yield_parked(&self, id: SessionId, wanted: &Wanted) -> Option<Yielded> {
+    /// Takes a session from before this node's last start, where it is one and can still be resumed.
+    fn take_parked(&self, id: SessionId, user: UserId, seq: u64) -> Option<Parked> {
         let Inner {
             links, settings, ..
         } = &*self.inner;
-        let (now_ms, window) = (clock::unix_ms(), settings.resume_window);
-        let window_ms = window.as_millis() as u64;
-        let claimed = links
+        let window_ms = settings.resume_window.as_millis() as u64;
+        links
             .parked
-            .claim(id, wanted.user, wanted.seq, now_ms, window_ms);
-        let Some(claimed) = claimed else {
+            .claim(id, user, seq, clock::unix_ms(), window_ms)
+    }
+
+    /// The session may be from before this node's last start.
+    async fn yield_parked(&self, id: SessionId, wanted: &Wanted) -> Option<Yielded> {
+        let Some(claimed) = self.take_parked(id, wanted.user, wanted.seq) else {
             return Some(Yielded::Gone);
         };
-        links.set_leaving(id);
+        self.inner.links.set_leaving(id);
         let session = Parked {
-            detached_ms: now_ms,
+            detached_ms: clock::unix_ms(),
             ..claimed
         };
         self.keep_wanted(session).await
@@ -174,8 +178,13 @@ impl Elsewhere {
 
     /// Whether a session that no worker has now is about to be kept, or on its way to a worker.
     fn is_between(&self, id: SessionId) -> bool {
+        self.inner.links.is_leaving(id) || self.is_coming(id)
+    }
+
+    /// Whether a session is claimed by this node and not with a worker yet.
+    fn is_coming(&self, id: SessionId) -> bool {
         let links = &self.inner.links;
-        links.is_leaving(id) || (links.claim_of(id) != 0 && links.find(id).is_none())
+        links.claim_of(id) != 0 && links.find(id).is_none()
     }
 
     async fn yield_one(&self, wanted: Wanted) -> Option<Yielded> {

@@ -120,15 +120,8 @@ impl Elsewhere {
         &self,
         wanted: &WantedSession,
     ) -> Result<Option<Box<SessionParts>>, NotYielded> {
-        let Inner {
-            links, settings, ..
-        } = &*self.inner;
-        let window_ms = settings.resume_window.as_millis() as u64;
-        let (id, user) = (wanted.session, wanted.user);
-        let claimed = links
-            .parked
-            .claim(id, user, wanted.seq, clock::unix_ms(), window_ms);
-        let Some(session) = claimed else {
+        let id = wanted.session;
+        let Some(session) = self.take_parked(id, wanted.user, wanted.seq) else {
             return Ok(None);
         };
         match self.claim_parked(wanted, session.claim).await {
@@ -136,7 +129,7 @@ impl Elsewhere {
             Ok(false) => Ok(None),
             Err(error) => {
                 tracing::warn!(session = ?id, %error, "a session cannot be claimed");
-                links.parked.fill([session]);
+                self.inner.links.parked.fill([session]);
                 Err(NotYielded::Unknown)
             }
         }
@@ -174,10 +167,7 @@ impl Elsewhere {
             return Ok(Next::Again);
         }
         let Inner {
-            settings,
-            holders,
-            links,
-            ..
+            settings, holders, ..
         } = &*self.inner;
         let asked = Wanted {
             session: wanted.session.to_string(),
@@ -194,9 +184,7 @@ impl Elsewhere {
         }
         if process == settings.process {
             // It came here by another connection, and may not be with its worker yet; or it has ended.
-            let id = wanted.session;
-            let comes = links.claim_of(id) != 0 && links.find(id).is_none();
-            return Ok(if comes {
+            return Ok(if self.is_coming(wanted.session) {
                 Next::Again
             } else {
                 Next::Not(NotYielded::Here)
