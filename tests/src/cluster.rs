@@ -116,12 +116,13 @@ impl Scene {
     pub async fn with(three: Three) -> Self {
         let first = &three.nodes[0];
         let admin = Admin::of(first);
-        let mut accounts = admin.users(first, 2, "user").await;
-        let all: Vec<&Account> = accounts.iter().collect();
-        let guild = loop {
+        let (mut accounts, guild) = loop {
+            // In each try others, so that they are in this guild only.
+            let accounts = admin.users(first, 2, "user").await;
+            let all: Vec<&Account> = accounts.iter().collect();
             let made = admin.guild(&all, &["general"]).await;
             if three.owner(0, &made.id).await == NAMES[2] {
-                break made;
+                break (accounts, made);
             }
         };
         for node in 1..3 {
