@@ -51,6 +51,10 @@ enum Scene {
     Promoted,
 }
 
+/// The server's own.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() {
     println!(
         "| scene | messages of quiet guilds | ack p50 ms | p99 ms | longest ms | flood, messages/s | its share of its thread |"

@@ -34,6 +34,10 @@ const SECONDS: u64 = 3;
 /// Fewest messages in flight, all guilds together.
 const IN_FLIGHT: u64 = 64;
 
+/// The server's own.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() {
     let folder = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
     println!("fdatasync of 4 KiB appended: {}", sync_times(folder.path()));

@@ -41,6 +41,10 @@ const EACH: u64 = 100;
 /// Guilds that are written at a time.
 const CHUNK: u64 = 4_096;
 
+/// The server's own.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().filter(|arg| arg != "--bench").collect();
     let [_, what, dir, count] = &arguments[..] else {
