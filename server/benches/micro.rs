@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput};
 use guildhall_server::counters::Counters;
+use guildhall_server::fanout::batch::Batch;
 use guildhall_server::fanout::lane::{Encoding, Lane};
 use guildhall_server::fanout::outbox::{Outbox, OutboxBounds};
 use guildhall_server::fanout::{
@@ -301,13 +302,13 @@ impl Hub {
     }
 
     /// Encodes what each session is owed, as for its socket, and lets the client acknowledge it.
-    fn write_out(&mut self, lane: &mut Lane, scratch: &mut Vec<u8>) -> usize {
+    fn write_out(&mut self, lane: &mut Lane, batch: &mut Batch) -> usize {
         let mut bytes = 0;
         let mut dirty = std::mem::take(&mut self.after.dirty);
         for key in dirty.drain(..) {
             let session = &mut self.sessions[key];
             session.dirty = false;
-            let written = lane.flush(Some(&mut session.outbox), scratch, |frame| {
+            let written = lane.flush(Some(&mut session.outbox), batch, |frame| {
                 bytes += frame.len();
                 Ok(frame.len())
             });
@@ -327,7 +328,7 @@ fn hub_loop(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(SESSIONS as u64));
     for (name, dir) in [("no trail", None), ("trail", Some(dir))] {
         let mut hub = Hub::new(SESSIONS, dir);
-        let (mut lane, mut scratch) = (Lane::new(Encoding::Json), Vec::with_capacity(1 << 17));
+        let (mut lane, mut batch) = (Lane::new(Encoding::Json), Batch::default());
         group.bench_function(format!("into their outboxes, {name}"), |bench| {
             bench.iter_custom(|rounds| {
                 let mut took = std::time::Duration::ZERO;
@@ -335,7 +336,7 @@ fn hub_loop(criterion: &mut Criterion) {
                     let start = std::time::Instant::now();
                     hub.hand_out();
                     took += start.elapsed();
-                    hub.write_out(&mut lane, &mut scratch);
+                    hub.write_out(&mut lane, &mut batch);
                 }
                 took
             });
@@ -345,28 +346,27 @@ fn hub_loop(criterion: &mut Criterion) {
 }
 
 fn lane(criterion: &mut Criterion) {
-    let mut hub = Hub::new(1, None);
-    let (mut lane, mut scratch) = (Lane::new(Encoding::Json), Vec::with_capacity(1 << 17));
+    let (mut lane, mut batch) = (Lane::new(Encoding::Json), Batch::default());
     let mut group = criterion.benchmark_group("lane, events of 600 bytes");
-    for events in [1, 8] {
-        group.throughput(Throughput::Elements(events));
-        group.bench_function(
-            format!("{events} a write, without the system call"),
-            |bench| {
-                bench.iter_custom(|rounds| {
-                    let mut took = std::time::Duration::ZERO;
-                    for _ in 0..rounds {
-                        for _ in 0..events {
-                            hub.hand_out();
-                        }
-                        let start = std::time::Instant::now();
-                        hub.write_out(&mut lane, &mut scratch);
-                        took += start.elapsed();
+    for (sessions, events) in [(1, 1), (1, 8), (1_000, 8), (1_000, 20)] {
+        let mut hub = Hub::new(sessions, None);
+        group.throughput(Throughput::Elements(sessions as u64 * events));
+        let name =
+            format!("{events} a write to each of {sessions} sessions, without the system call");
+        group.bench_function(name, |bench| {
+            bench.iter_custom(|rounds| {
+                let mut took = std::time::Duration::ZERO;
+                for _ in 0..rounds {
+                    for _ in 0..events {
+                        hub.hand_out();
                     }
-                    took
-                });
-            },
-        );
+                    let start = std::time::Instant::now();
+                    hub.write_out(&mut lane, &mut batch);
+                    took += start.elapsed();
+                }
+                took
+            });
+        });
     }
     group.bench_function("the end of an envelope", |bench| {
         let mut out = Vec::with_capacity(64);
@@ -412,16 +412,16 @@ fn meters(criterion: &mut Criterion) {
 /// How often memory is asked for between a guild's items and the bytes of a write.
 fn allocations() {
     let mut hub = Hub::new(SESSIONS, None);
-    let (mut lane, mut scratch) = (Lane::new(Encoding::Json), Vec::with_capacity(1 << 17));
+    let (mut lane, mut batch) = (Lane::new(Encoding::Json), Batch::default());
     // The queues have their room after the first turns.
     for _ in 0..10 {
         hub.hand_out();
-        hub.write_out(&mut lane, &mut scratch);
+        hub.write_out(&mut lane, &mut batch);
     }
     let before = ASKED.load(Ordering::Relaxed);
     for _ in 0..10 {
         hub.hand_out();
-        hub.write_out(&mut lane, &mut scratch);
+        hub.write_out(&mut lane, &mut batch);
     }
     let asked = ASKED.load(Ordering::Relaxed) - before;
     println!(

@@ -1,5 +1,6 @@
 //! From a guild to its sessions: the items that hubs receive and the frames that lanes carry.
 
+pub mod batch;
 pub mod channel_set;
 pub mod envelope;
 pub mod frame;
@@ -14,6 +15,7 @@ pub mod room;
 pub mod sample;
 pub mod view;
 pub mod visibility;
+mod wire;
 
 pub use channel_set::ChannelSet;
 pub use frame::Frame;

@@ -23,7 +23,7 @@ pub struct Frame(Rc<Body>);
 
 /// What a [`Frame`] holds.
 #[derive(Debug)]
-pub enum Body {
+enum Body {
     /// Serialized, and shared by every session that gets it.
     Shared(Bytes),
     /// The same, of an event that a newer one about the same may replace before it has a number.
@@ -51,9 +51,14 @@ impl Frame {
         }
     }
 
-    /// What it holds.
-    pub fn body(&self) -> &Body {
-        &self.0
+    /// Whether its body is serialized already, for every session that gets it.
+    pub fn is_shared(&self) -> bool {
+        !matches!(&*self.0, Body::Made(_))
+    }
+
+    /// Whether it is the same one, not only an equal one.
+    pub fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
     }
 
     /// Bytes that it counts as: exact for a shared body.

@@ -9,20 +9,12 @@ use std::ops::AddAssign;
 
 use bytes::Bytes;
 
+use super::batch::{Batch, WRITE_SIZE};
 use super::envelope;
-use super::frame::Body;
 use super::outbox::Outbox;
+use super::wire::{BINARY, CLOSE, PONG, TEXT, write_header};
 use crate::protocol::CloseCode;
 use crate::protocol::compression::CompressedStream;
-
-/// Most bytes put together for one write; a single larger frame still goes out whole.
-pub const WRITE_SIZE: usize = 64 * 1024;
-
-/// WebSocket opcodes that the server sends, with the final bit.
-const TEXT: u8 = 0x81;
-const BINARY: u8 = 0x82;
-const CLOSE: u8 = 0x88;
-const PONG: u8 = 0x8a;
 
 /// Most control frames that may wait: what a client provokes beyond it is answered with a close.
 pub const MAX_CONTROL_FRAMES: usize = 64;
@@ -151,7 +143,7 @@ impl Lane {
     pub fn flush(
         &mut self,
         mut events: Option<&mut Outbox>,
-        scratch: &mut Vec<u8>,
+        batch: &mut Batch,
         mut write: impl FnMut(&[u8]) -> std::io::Result<usize>,
     ) -> std::io::Result<Flushed> {
         let mut flushed = Flushed::default();
@@ -164,15 +156,15 @@ impl Lane {
                 }
                 self.rest = None;
             }
-            scratch.clear();
-            flushed.events += self.encode(events.as_deref_mut(), scratch);
-            if scratch.is_empty() {
+            flushed.events += self.encode(events.as_deref_mut(), batch);
+            let bytes = batch.bytes();
+            if bytes.is_empty() {
                 return Ok(flushed);
             }
-            let written = take(scratch, &mut flushed, &mut write)?;
-            if written < scratch.len() {
+            let written = take(bytes, &mut flushed, &mut write)?;
+            if written < bytes.len() {
                 self.rest = Some(Box::new(Rest {
-                    bytes: scratch[written..].into(),
+                    bytes: bytes[written..].into(),
                     written: 0,
                 }));
                 return Ok(flushed);
@@ -180,8 +172,20 @@ impl Lane {
         }
     }
 
-    /// Encodes pending frames into `out`; answers how many events were among them.
-    fn encode(&mut self, events: Option<&mut Outbox>, out: &mut Vec<u8>) -> usize {
+    /// Puts together what is pending; answers how many events are among it.
+    fn encode(&mut self, events: Option<&mut Outbox>, batch: &mut Batch) -> usize {
+        let events = events.filter(|_| !self.closing);
+        match (&self.encoding, events) {
+            // All that most writes are.
+            (Encoding::Json, Some(events)) if self.control.is_empty() => batch.put_events(events),
+            (_, events) => batch.put(|out| {
+                self.encode_control(out);
+                events.map_or(0, |events| self.encode_events(events, out))
+            }),
+        }
+    }
+
+    fn encode_control(&mut self, out: &mut Vec<u8>) {
         while let Some(control) = self.control.pop_front() {
             match control {
                 Control::Raw(bytes) => out.extend_from_slice(&bytes),
@@ -199,38 +203,17 @@ impl Lane {
         }
         // Most connections have none for most of the time.
         self.control = VecDeque::new();
-        if self.closing {
-            return 0;
-        }
-        let Some(events) = events else { return 0 };
-        let mut count = 0;
-        let (mut suffix, mut made) = (Vec::new(), Vec::new());
-        while out.len() < WRITE_SIZE {
-            let Some((seq, frame)) = events.send_next() else {
-                break;
-            };
+    }
+
+    fn encode_events(&mut self, events: &mut Outbox, out: &mut Vec<u8>) -> usize {
+        let (mut count, mut suffix) = (0, Vec::new());
+        while out.len() < WRITE_SIZE
+            && let Some((seq, frame)) = events.send_next()
+        {
             count += 1;
-            match (&mut self.encoding, frame.body()) {
-                (Encoding::Json, Body::Shared(body)) => {
-                    write_header(out, TEXT, body.len() + envelope::suffix_len(seq));
-                    out.extend_from_slice(body);
-                    envelope::write_suffix(out, seq);
-                }
-                (_, body) => {
-                    suffix.clear();
-                    envelope::write_suffix(&mut suffix, seq);
-                    let body = match body {
-                        Body::Shared(body) => body,
-                        Body::Ephemeral(ephemeral) => &ephemeral.0,
-                        Body::Made(compose) => {
-                            made.clear();
-                            compose.compose(&mut made);
-                            &made[..]
-                        }
-                    };
-                    self.encode_payload(body, &suffix, out);
-                }
-            }
+            suffix.clear();
+            envelope::write_suffix(&mut suffix, seq);
+            self.encode_payload(&frame.to_bytes(), &suffix, out);
         }
         count
     }
@@ -300,20 +283,6 @@ impl AddAssign for Flushed {
     }
 }
 
-/// Writes the header of an unmasked, unfragmented WebSocket frame.
-fn write_header(out: &mut Vec<u8>, opcode: u8, len: usize) {
-    out.push(opcode);
-    if len < 126 {
-        out.push(len as u8);
-    } else if let Ok(len) = u16::try_from(len) {
-        out.push(126);
-        out.extend_from_slice(&len.to_be_bytes());
-    } else {
-        out.push(127);
-        out.extend_from_slice(&(len as u64).to_be_bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,7 +325,7 @@ mod tests {
         lane.payload("{\"op\":11}").unwrap();
         let mut wire = Vec::new();
         let flushed = lane
-            .flush(Some(&mut events), &mut Vec::new(), |bytes| {
+            .flush(Some(&mut events), &mut Batch::default(), |bytes| {
                 wire.extend_from_slice(bytes);
                 Ok(bytes.len())
             })
@@ -373,7 +342,7 @@ mod tests {
     fn a_socket_that_takes_bits_at_a_time_gets_every_byte_in_order() {
         let mut whole = Vec::new();
         Lane::default()
-            .flush(Some(&mut outbox(100)), &mut Vec::new(), |bytes| {
+            .flush(Some(&mut outbox(100)), &mut Batch::default(), |bytes| {
                 whole.extend_from_slice(bytes);
                 Ok(bytes.len())
             })
@@ -384,7 +353,7 @@ mod tests {
         loop {
             let mut budget = 7;
             let flushed = lane
-                .flush(Some(&mut events), &mut Vec::new(), |bytes| {
+                .flush(Some(&mut events), &mut Batch::default(), |bytes| {
                     if budget == 0 {
                         return Err(std::io::ErrorKind::WouldBlock.into());
                     }
@@ -410,7 +379,7 @@ mod tests {
         lane.raw(&b"HTTP/1.1 101\r\n\r\n"[..]).unwrap();
         lane.payload("{\"op\":10}").unwrap();
         let mut writes = Vec::new();
-        lane.flush(None, &mut Vec::new(), |bytes| {
+        lane.flush(None, &mut Batch::default(), |bytes| {
             writes.push(bytes.to_vec());
             Ok(bytes.len())
         })
@@ -425,7 +394,7 @@ mod tests {
         let mut events = outbox(3);
         let mut wire = Vec::new();
         let mut budget = 10;
-        let flushed = lane.flush(Some(&mut events), &mut Vec::new(), |bytes| {
+        let flushed = lane.flush(Some(&mut events), &mut Batch::default(), |bytes| {
             let take = bytes.len().min(std::mem::take(&mut budget));
             wire.extend_from_slice(&bytes[..take]);
             if take == 0 {
@@ -439,7 +408,7 @@ mod tests {
             later.send_next();
         }
         lane.payload("{\"op\":11}").unwrap();
-        lane.flush(Some(&mut later), &mut Vec::new(), |bytes| {
+        lane.flush(Some(&mut later), &mut Batch::default(), |bytes| {
             wire.extend_from_slice(bytes);
             Ok(bytes.len())
         })
@@ -456,7 +425,7 @@ mod tests {
         lane.close(CloseCode::DecodeError);
         lane.payload("x").unwrap();
         let mut wire = Vec::new();
-        lane.flush(Some(&mut outbox(2)), &mut Vec::new(), |bytes| {
+        lane.flush(Some(&mut outbox(2)), &mut Batch::default(), |bytes| {
             wire.extend_from_slice(bytes);
             Ok(bytes.len())
         })

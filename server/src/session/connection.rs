@@ -8,6 +8,7 @@ use super::core::ConnectionCore;
 use super::frames::FrameReader;
 use super::stream::Stream;
 use crate::auth::grant::Grant;
+use crate::fanout::batch::Batch;
 use crate::fanout::lane::{Flushed, Lane};
 use crate::fanout::outbox::Outbox;
 
@@ -47,10 +48,10 @@ impl Connection {
     pub fn flush(
         &mut self,
         events: Option<&mut Outbox>,
-        scratch: &mut Vec<u8>,
+        batch: &mut Batch,
         now_ms: u64,
     ) -> Flushed {
-        let Ok(flushed) = self.write(events, scratch) else {
+        let Ok(flushed) = self.write(events, batch) else {
             self.kill();
             return Flushed::default();
         };
@@ -66,7 +67,7 @@ impl Connection {
     fn write(
         &mut self,
         events: Option<&mut Outbox>,
-        scratch: &mut Vec<u8>,
+        batch: &mut Batch,
     ) -> std::io::Result<Flushed> {
         let socket = &self.socket;
         let drained = socket.try_flush()?;
@@ -79,7 +80,7 @@ impl Connection {
         }
         let mut flushed = self
             .lane
-            .flush(events, scratch, |bytes| socket.try_write(bytes))?;
+            .flush(events, batch, |bytes| socket.try_write(bytes))?;
         // Taken by TLS, not by the socket.
         flushed.blocked |= socket.has_unsent();
         Ok(flushed)

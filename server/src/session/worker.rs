@@ -47,7 +47,8 @@ use super::trail::Trail;
 use super::wheel::Wheel;
 use crate::clock;
 use crate::counters::{Close, EphemeralKind, HubCounters, Label};
-use crate::fanout::lane::{Encoding, Flushed, Lane, WRITE_SIZE};
+use crate::fanout::batch::Batch;
+use crate::fanout::lane::{Encoding, Flushed, Lane};
 use crate::fanout::outbox::Reader;
 use crate::fanout::sample::Sample;
 use crate::fanout::{Frame, HubId, Room};
@@ -86,7 +87,7 @@ pub struct Worker {
     held: Held,
     /// Where it is noted who was handed what.
     trail: Trail,
-    scratch: Vec<u8>,
+    batch: Batch,
     next_generation: u32,
     counters: HubCounters,
     /// Sessions by state as they were counted last.
@@ -134,7 +135,7 @@ impl Worker {
                 sample: Sample::new(log_every),
                 held: Held::new(pace_max),
                 trail,
-                scratch: Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4),
+                batch: Batch::default(),
                 next_generation: 0,
                 counters: HubCounters::default(),
                 census: [0; 3],
@@ -304,10 +305,8 @@ impl Worker {
             .session
             .and_then(|session| self.sessions.get_mut(session))
             .map(|session| &mut session.outbox);
-        let flushed = connection.flush(events, &mut self.scratch, now_ms);
-        if self.scratch.capacity() > 4 * WRITE_SIZE {
-            self.scratch = Vec::with_capacity(WRITE_SIZE + WRITE_SIZE / 4);
-        }
+        let flushed = connection.flush(events, &mut self.batch, now_ms);
+        self.batch.give_back();
         self.counters.writes += flushed.writes as u64;
         self.counters.bytes_out += flushed.bytes as u64;
         flushed

@@ -1,0 +1,237 @@
+//! The bytes of one write: put together once, and used again for the next connection that is owed the same events.
+//!
+//! What sessions of one guild are owed differs in nothing but the sequence numbers for most of the time. So the messages
+//! of a write stay where they are, and for the next connection only the numbers are written over, as far as its events are
+//! the same ones and their numbers have as many digits. Nothing is copied then before the kernel does.
+
+use super::envelope;
+use super::frame::Frame;
+use super::outbox::Outbox;
+use super::wire::{TEXT, write_header};
+use crate::protocol::decimal::Decimal;
+
+/// Most bytes put together for one write; a single larger frame still goes out whole.
+pub const WRITE_SIZE: usize = 64 * 1024;
+/// Room that is kept from write to write.
+const KEPT_CAPACITY: usize = WRITE_SIZE + WRITE_SIZE / 4;
+/// With more than this room the batch is begun anew.
+const MOST_CAPACITY: usize = 4 * WRITE_SIZE;
+
+/// What is put together for writes, of all connections of a worker in turn. Holds the bodies that its bytes are of: at most
+/// [`WRITE_SIZE`] bytes, and the one that went beyond it.
+#[derive(Debug)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    /// The messages that the bytes begin with.
+    placed: Vec<Placed>,
+    /// Bytes that are of the present write.
+    used: usize,
+}
+
+/// A message among the bytes.
+#[derive(Debug)]
+struct Placed {
+    frame: Frame,
+    seq: u64,
+    /// Where it ends.
+    end: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::with_capacity(KEPT_CAPACITY),
+            placed: Vec::new(),
+            used: 0,
+        }
+    }
+}
+
+impl Batch {
+    /// The bytes to write.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+
+    /// Puts pending events together as text messages, up to about [`WRITE_SIZE`]; answers how many.
+    pub fn put_events(&mut self, outbox: &mut Outbox) -> usize {
+        let mut count = 0;
+        self.used = 0;
+        while self.used < WRITE_SIZE
+            && let Some((seq, frame)) = outbox.send_next()
+        {
+            if !self.is_here(count, seq, frame) {
+                self.bytes.truncate(self.used);
+                self.placed.truncate(count);
+                self.append(count, seq, frame);
+            }
+            self.used = self.placed.get(count).map_or(self.bytes.len(), |it| it.end);
+            count += 1;
+        }
+        count
+    }
+
+    /// Puts anything together: `write` appends it.
+    pub fn put<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        self.placed.clear();
+        self.bytes.clear();
+        let done = write(&mut self.bytes);
+        self.used = self.bytes.len();
+        done
+    }
+
+    /// Gives back what an unusually large write made it take.
+    pub fn give_back(&mut self) {
+        if self.bytes.capacity() > MOST_CAPACITY {
+            *self = Self::default();
+        }
+    }
+
+    /// Whether an event is at this place already, but for its number, which is put right then.
+    fn is_here(&mut self, place: usize, seq: u64, frame: &Frame) -> bool {
+        let Some(placed) = self.placed.get_mut(place) else {
+            return false;
+        };
+        if !placed.frame.is(frame) || envelope::suffix_len(placed.seq) != envelope::suffix_len(seq)
+        {
+            return false;
+        }
+        if placed.seq != seq {
+            placed.seq = seq;
+            let number = Decimal::new(seq);
+            let number = number.as_bytes();
+            // In front of the brace.
+            let end = placed.end - 1;
+            self.bytes[end - number.len()..end].copy_from_slice(number);
+        }
+        true
+    }
+
+    fn append(&mut self, place: usize, seq: u64, frame: &Frame) {
+        let body = frame.to_bytes();
+        let out = &mut self.bytes;
+        write_header(out, TEXT, body.len() + envelope::suffix_len(seq));
+        out.extend_from_slice(&body);
+        envelope::write_suffix(out, seq);
+        let end = out.len();
+        // One that is of this session alone is not looked for again, nor is what comes behind it.
+        if frame.is_shared() && self.placed.len() == place {
+            let frame = frame.clone();
+            self.placed.push(Placed { frame, seq, end });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fanout::frame::Compose;
+    use crate::fanout::outbox::OutboxBounds;
+
+    const BOUNDS: OutboxBounds = OutboxBounds {
+        pending_count: 1_000,
+        pending_bytes: 1 << 20,
+        total_count: 1_000,
+        total_bytes: 1 << 20,
+    };
+
+    #[derive(Debug)]
+    struct Own(u8);
+
+    impl Compose for Own {
+        fn compose(&self, out: &mut Vec<u8>) {
+            out.extend_from_slice(&[b'o'; 3]);
+            out.push(self.0);
+        }
+
+        fn estimate(&self) -> usize {
+            4
+        }
+    }
+
+    /// Events that several sessions may be owed: short and long ones, and ones that are made for each.
+    fn frames() -> Vec<Frame> {
+        let shared = (0..6_u8).map(|n| vec![b'a' + n; 40 + usize::from(n) * 60]);
+        let mut frames: Vec<Frame> = shared.map(|body| Bytes::from(body).into()).collect();
+        frames.push(Frame::made(Own(b'x')));
+        frames
+    }
+
+    /// A session that is owed these, the first with this number.
+    fn owed(frames: &[Frame], first: u64) -> Outbox {
+        let mut outbox = Outbox::default();
+        let skipped: Frame = Bytes::from_static(b"-").into();
+        for _ in 1..first {
+            outbox.push(skipped.clone(), &BOUNDS);
+            outbox.send_next();
+        }
+        outbox.acknowledge(first - 1);
+        for frame in frames {
+            outbox.push(frame.clone(), &BOUNDS);
+        }
+        outbox
+    }
+
+    fn expected(frames: &[Frame], first: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (frame, seq) in frames.iter().zip(first..) {
+            let body = frame.to_bytes();
+            write_header(&mut out, TEXT, body.len() + envelope::suffix_len(seq));
+            out.extend_from_slice(&body);
+            envelope::write_suffix(&mut out, seq);
+        }
+        out
+    }
+
+    proptest! {
+        /// Whatever connections follow each other: each gets its own events with its own numbers.
+        #[test]
+        fn what_is_left_of_a_write_changes_none_after_it(
+            writes in proptest::collection::vec(
+                (proptest::collection::vec(0_usize..7, 0..12), 1_u64..130, any::<bool>()),
+                1..30,
+            ),
+        ) {
+            let all = frames();
+            let mut batch = Batch::default();
+            for (picks, first, is_other) in writes {
+                let picked: Vec<Frame> = picks.iter().map(|pick| all[*pick].clone()).collect();
+                if is_other {
+                    batch.put(|out| out.extend_from_slice(b"pong"));
+                    prop_assert_eq!(batch.bytes(), b"pong");
+                }
+                let count = batch.put_events(&mut owed(&picked, first));
+                prop_assert_eq!(count, picked.len());
+                prop_assert_eq!(batch.bytes(), &expected(&picked, first)[..]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_events_are_not_copied_again() {
+        let frames = &frames()[..6];
+        let mut batch = Batch::default();
+        batch.put_events(&mut owed(frames, 12));
+        let kept: Vec<Frame> = batch.placed.iter().map(|it| it.frame.clone()).collect();
+        // The longer list goes on where the shorter one ended.
+        batch.put_events(&mut owed(&frames[..2], 15));
+        assert_eq!(batch.bytes(), expected(&frames[..2], 15));
+        batch.put_events(&mut owed(frames, 90));
+        assert_eq!(batch.bytes(), expected(frames, 90));
+        let now = batch.placed.iter().map(|it| &it.frame);
+        assert!(kept.iter().zip(now).all(|(kept, now)| kept.is(now)));
+        assert_eq!(batch.placed.len(), kept.len());
+    }
+
+    #[test]
+    fn a_large_write_keeps_no_room() {
+        let mut batch = Batch::default();
+        batch.put(|out| out.resize(MOST_CAPACITY + 1, 0));
+        batch.give_back();
+        assert!(batch.bytes.capacity() <= MOST_CAPACITY);
+        assert!(batch.bytes().is_empty());
+    }
+}
