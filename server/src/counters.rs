@@ -45,6 +45,8 @@ pub struct Counters {
     pub bytes_out: Counter,
     /// Writes that were held back, to take several events.
     pub held_writes: Counter,
+    /// Mail of guilds that waited to go into outboxes together.
+    pub gathered: Counter,
     /// Frames read from gateway sockets.
     pub frames_in: Counter,
     /// Bytes read from gateway sockets.

@@ -16,6 +16,8 @@ pub struct HubCounters {
     pub bytes_out: u64,
     /// Connections that were written to after a wait for company.
     pub held_writes: u64,
+    /// Mail of guilds that waited to go into outboxes together.
+    pub gathered: u64,
     /// Frames read from sockets.
     pub frames_in: u64,
     /// Bytes read from sockets.
@@ -47,6 +49,7 @@ impl HubCounters {
             (&counters.writes, taken.writes),
             (&counters.bytes_out, taken.bytes_out),
             (&counters.held_writes, taken.held_writes),
+            (&counters.gathered, taken.gathered),
             (&counters.frames_in, taken.frames_in),
             (&counters.bytes_in, taken.bytes_in),
             (&counters.lane_overflows, taken.lane_overflows),

@@ -52,6 +52,11 @@ fn gateway_counters(c: &Counters, own: &mut Registry) {
             &c.held_writes,
         ),
         (
+            "gathered_mail",
+            "Mail of busy guilds that waited to go into outboxes together",
+            &c.gathered,
+        ),
+        (
             "received_frames",
             "Frames read from gateway sockets",
             &c.frames_in,

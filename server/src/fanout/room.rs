@@ -5,6 +5,7 @@ mod wrongly;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -65,6 +66,8 @@ pub struct Room {
     guild: GuildId,
     table: Arc<Visibility>,
     position: Position,
+    /// When something was handed out last, on the worker's clock.
+    busy_at: Option<Duration>,
     subscribers: Slab<Subscriber>,
     /// Dispatches to be handed out together; empty between calls.
     run: Vec<Ready>,
@@ -98,6 +101,7 @@ impl Room {
             guild,
             table,
             position,
+            busy_at: None,
             subscribers: Slab::new(),
             run: Vec::new(),
             #[cfg(any(test, feature = "fault-points"))]
@@ -118,6 +122,16 @@ impl Room {
     /// The last position handed out.
     pub const fn position(&self) -> Position {
         self.position
+    }
+
+    /// Notes when something was handed out, on the worker's clock.
+    pub fn set_busy(&mut self, at: Duration) {
+        self.busy_at = Some(at);
+    }
+
+    /// Whether something was handed out at this time of the worker's clock or since.
+    pub fn is_busy_since(&self, time: Duration) -> bool {
+        self.busy_at.is_some_and(|at| at >= time)
     }
 
     /// Who sees which channel now.
@@ -218,7 +232,11 @@ impl Room {
     ///
     /// *Invariant I3*: an item at or before a session's position is not handed to it again.
     /// *Invariant I6*: each event's body is shared, not copied.
-    pub fn apply(&mut self, items: &[Item], sink: &mut impl Deliver) {
+    pub fn apply<'a>(
+        &mut self,
+        items: impl IntoIterator<Item = &'a Item>,
+        sink: &mut impl Deliver,
+    ) {
         for item in items {
             match item {
                 Item::Dispatch(dispatch) => {

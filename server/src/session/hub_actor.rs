@@ -81,7 +81,7 @@ impl Handler<Mail<HubMail>> for HubActor {
     type Result = ();
 
     fn handle(&mut self, mail: Mail<HubMail>, ctx: &mut Self::Context) {
-        self.worker.borrow_mut().on_mail(mail.message);
+        self.worker.borrow_mut().on_mail(mail);
         self.line.beat();
         self.handled += 1;
         if self.handled >= SLICE {

@@ -25,6 +25,8 @@ use crate::supervision::mail::{MailGauge, Mailer};
 pub enum HubMail {
     /// From a guild.
     News(GuildNews),
+    /// From the worker's own timer: hand out what was gathered.
+    HandOut,
     /// From another worker: a Resume for a session of this one arrived there.
     Yield(WantedSession),
     /// The answer to `Yield`.

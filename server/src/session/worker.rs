@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod end;
+mod gathering;
 mod grants;
 mod identify;
 mod inbound;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use slab::Slab;
 use smallvec::SmallVec;
 
+use gathering::Gathered;
 use leaving::Goodbye;
 use noting::Notes;
 use pacing::Held;
@@ -85,6 +87,8 @@ pub struct Worker {
     sample: Sample,
     /// Writes that wait for company.
     held: Held,
+    /// Items that wait until then.
+    gathered: Gathered,
     /// Where it is noted who was handed what.
     trail: Trail,
     batch: Batch,
@@ -134,6 +138,7 @@ impl Worker {
                 after: Aftermath::default(),
                 sample: Sample::new(log_every),
                 held: Held::new(pace_max),
+                gathered: Gathered::default(),
                 trail,
                 batch: Batch::default(),
                 next_generation: 0,
@@ -404,6 +409,11 @@ impl Worker {
 
     /// Does what deliveries have left to be done: drops, closes, writes.
     pub fn settle(&mut self) {
+        self.settle_as_of(None);
+    }
+
+    /// The same for what came earlier, on the worker's clock.
+    fn settle_as_of(&mut self, came: Option<Duration>) {
         self.counters.deliveries += std::mem::take(&mut self.after.delivered);
         let dropped = std::mem::take(&mut self.after.dropped);
         for (count, kind) in self
@@ -437,7 +447,7 @@ impl Worker {
                 self.close(connection, CloseCode::UnknownError);
             }
         }
-        self.flush_dirty();
+        self.flush_dirty(came);
     }
 
     /// Sessions and connections of this worker.

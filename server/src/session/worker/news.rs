@@ -16,12 +16,23 @@ use crate::session::sink::Sink;
 use crate::session::state::{MembershipState, Session, key_and_generation};
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
+use crate::supervision::mail::Mail;
 
 impl Worker {
     /// Mail for the hub.
-    pub fn on_mail(&mut self, mail: HubMail) {
+    pub fn on_mail(&mut self, mail: Mail<HubMail>) {
+        let mail = match mail.message {
+            HubMail::News(GuildNews::Items { guild, items }) if self.gathers(guild) => {
+                self.gather(guild, items, mail.permit);
+                return;
+            }
+            other => other,
+        };
+        // What came before this.
+        self.hand_out();
         match mail {
             HubMail::News(news) => self.on_news(news),
+            HubMail::HandOut => {}
             HubMail::Yield(wanted) => self.yield_session(wanted),
             HubMail::Yielded {
                 wanted,
@@ -99,7 +110,7 @@ impl Worker {
         match news {
             GuildNews::Items { guild, items } => {
                 if !self.rejoining.contains_key(&guild) {
-                    self.on_items(guild, &items);
+                    self.on_items(guild, [&items[..]]);
                 }
             }
             GuildNews::Rejoined { guild, missed } => self.rejoined(guild, missed),
@@ -128,17 +139,30 @@ impl Worker {
         }
     }
 
-    /// Hands items out; those that the room has seen already are passed over.
-    pub(super) fn on_items(&mut self, guild: GuildId, items: &[Item]) {
+    /// Hands items out; those that the room has seen already are passed over: they are at the beginning of what came
+    /// together.
+    pub(super) fn on_items<'a>(
+        &mut self,
+        guild: GuildId,
+        parcels: impl IntoIterator<Item = &'a [Item]>,
+    ) {
         #[cfg(any(test, feature = "fault-points"))]
         faults::hit(faults::Point::HubPanic, guild);
         let Some(room) = self.rooms.get_mut(&guild) else {
             return;
         };
-        let seen = room.position();
-        let is_old = |item: &Item| item.position().is_some_and(|position| position <= seen);
-        let old = items.iter().take_while(|item| is_old(item)).count();
-        let items = &items[old..];
+        room.set_busy(self.started.elapsed());
+        let mut seen = room.position();
+        let mut events = 0;
+        let items = parcels.into_iter().flat_map(|items| {
+            let before = seen;
+            seen = items.iter().filter_map(Item::position).fold(seen, Ord::max);
+            let is_old =
+                move |item: &&Item| item.position().is_some_and(|position| position <= before);
+            let new = items.iter().skip_while(is_old);
+            events += new.clone().count();
+            new
+        });
         let before = self.after.delivered;
         let mut sink = Sink {
             guild,
@@ -150,7 +174,7 @@ impl Worker {
         room.apply(items, &mut sink);
         let deliveries = self.after.delivered - before;
         if self.sample.takes(deliveries) {
-            let (hub, events) = (self.hub.0, items.len());
+            let hub = self.hub.0;
             tracing::info!(%guild, hub, events, deliveries, "a fan-out");
         }
     }

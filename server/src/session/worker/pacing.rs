@@ -18,7 +18,7 @@ use crate::fanout::pace::Pace;
 const SLOTS: usize = 1_024;
 /// Moments in a pace. Each write alone would cost the thread a wake-up, and caches that have gone cold; all
 /// together would keep it from everything else for their time.
-const GROUPS: u64 = 4;
+pub(super) const GROUPS: u64 = 4;
 /// Writes of held connections before other tasks of the thread get their turn.
 const SLICE: usize = 64;
 
@@ -32,6 +32,8 @@ pub(super) struct Held {
     count: usize,
     /// Every slot before this millisecond is empty.
     next_ms: u64,
+    /// When the timer is set for.
+    timer_ms: Option<u64>,
     /// Wakes the timer.
     bell: Rc<Notify>,
 }
@@ -63,19 +65,33 @@ impl Held {
             slots: vec![Vec::new(); SLOTS],
             count: 0,
             next_ms: 0,
+            timer_ms: None,
             bell: Rc::default(),
         }
     }
 
-    /// Holds a connection until its moment.
-    fn hold(&mut self, key: usize, generation: u32, now_ms: u64, pace_ms: u64) {
+    /// Whether nobody waits.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Holds a connection until the moment that follows when its events came, or to be written to now where that has been.
+    fn hold(&mut self, key: usize, generation: u32, (came_ms, now_ms): (u64, u64), pace_ms: u64) {
         if self.count == 0 {
             self.next_ms = now_ms;
-            self.bell.notify_one();
         }
         self.count += 1;
-        let until_ms = moment(key, now_ms, pace_ms).min(now_ms + SLOTS as u64 - 1);
+        let until_ms = moment(key, came_ms, pace_ms);
+        let until_ms = until_ms.clamp(self.next_ms, self.next_ms.max(now_ms) + SLOTS as u64 - 1);
         self.slots[until_ms as usize % SLOTS].push((key, generation));
+        self.ring_for(until_ms);
+    }
+
+    /// Sees to it that the timer wakes at a moment, or before.
+    pub(super) fn ring_for(&mut self, moment_ms: u64) {
+        if self.timer_ms.is_none_or(|timer_ms| timer_ms > moment_ms) {
+            self.bell.notify_one();
+        }
     }
 
     /// Takes a connection whose moment has come.
@@ -103,19 +119,30 @@ impl Held {
 /// The first moment of a connection after `now_ms`: one in each pace, evenly spread over connections.
 fn moment(key: usize, now_ms: u64, pace_ms: u64) -> u64 {
     let spread = (key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let phase = spread % GROUPS * pace_ms / GROUPS;
+    moment_of_group(spread % GROUPS, now_ms, pace_ms)
+}
+
+/// The first moment of any connection after `now_ms`.
+pub(super) fn next_moment(now_ms: u64, pace_ms: u64) -> u64 {
+    let moments = (0..GROUPS).map(|group| moment_of_group(group, now_ms, pace_ms));
+    moments.min().expect("invariant: there are groups")
+}
+
+fn moment_of_group(group: u64, now_ms: u64, pace_ms: u64) -> u64 {
+    let phase = group * pace_ms / GROUPS;
     let into = (now_ms + pace_ms - phase) % pace_ms;
     now_ms + pace_ms - into
 }
 
 impl Worker {
     /// Writes what the sessions in the list of those with something new are owed, now or at their
-    /// connections' next moment.
-    pub(super) fn flush_dirty(&mut self) {
+    /// connections' next moment. `came` is when that came, on the worker's clock, where it was before now.
+    pub(super) fn flush_dirty(&mut self, came: Option<Duration>) {
         if self.after.dirty.is_empty() {
             return;
         }
         let mut round = Round::begin();
+        let came = came.unwrap_or_else(|| round.started.duration_since(self.started));
         let pace = self.held.pace.get();
         let mut dirty = std::mem::take(&mut self.after.dirty);
         for key in dirty.drain(..) {
@@ -124,29 +151,30 @@ impl Worker {
             };
             session.dirty = false;
             if let Some(connection) = session.connection() {
-                self.write_or_hold(connection, pace, &mut round);
+                self.write_or_hold(connection, (came, pace), &mut round);
             }
         }
         self.after.dirty = dirty;
         self.note_writes(&round);
     }
 
-    fn write_or_hold(&mut self, key: usize, pace: Duration, round: &mut Round) {
-        let at = round.started.duration_since(self.started);
+    fn write_or_hold(&mut self, key: usize, (came, pace): (Duration, Duration), round: &mut Round) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
         if connection.held {
             return;
         }
-        if pace.is_zero() || at >= connection.written_at + pace {
+        if pace.is_zero() || came >= connection.written_at + pace {
             self.write(key, round);
             return;
         }
         connection.held = true;
-        let (now_ms, pace_ms) = (at.as_millis() as u64, pace.as_millis() as u64);
+        let now = round.started.duration_since(self.started);
+        let times_ms = (came.as_millis() as u64, now.as_millis() as u64);
+        let pace_ms = (pace.as_millis() as u64).max(1);
         self.held
-            .hold(key, connection.generation, now_ms, pace_ms.max(1));
+            .hold(key, connection.generation, times_ms, pace_ms);
     }
 
     fn write(&mut self, key: usize, round: &mut Round) {
@@ -190,6 +218,14 @@ impl Worker {
         pace.tick(now.duration_since(self.started));
     }
 
+    /// Sets the timer; answers for when.
+    fn set_timer(&mut self) -> Option<Instant> {
+        let due_ms = [self.held.due_ms(), self.gathered.due_ms()];
+        let due_ms = due_ms.into_iter().flatten().min();
+        self.held.timer_ms = due_ms;
+        due_ms.map(|due_ms| self.started + Duration::from_millis(due_ms))
+    }
+
     /// What wakes the timer.
     pub fn bell(&self) -> Rc<Notify> {
         Rc::clone(&self.held.bell)
@@ -203,21 +239,31 @@ pub async fn keep_pace(worker: Weak<RefCell<Worker>>, bell: Rc<Notify>) {
             let Some(worker) = worker.upgrade() else {
                 return;
             };
-            let worker = worker.borrow();
-            let due_ms = worker.held.due_ms();
-            due_ms.map(|due_ms| worker.started + Duration::from_millis(due_ms))
+            worker.borrow_mut().set_timer()
         };
-        match due {
-            None => bell.notified().await,
-            Some(due) => {
-                tokio::time::sleep_until(due.into()).await;
-                while worker
-                    .upgrade()
-                    .is_some_and(|worker| worker.borrow_mut().flush_held())
-                {
-                    tokio::task::yield_now().await;
-                }
-            }
+        let Some(due) = due else {
+            bell.notified().await;
+            continue;
+        };
+        // Something that is due earlier may come meanwhile.
+        if tokio::time::timeout_at(due.into(), bell.notified())
+            .await
+            .is_ok()
+        {
+            continue;
+        }
+        let hands_out = worker
+            .upgrade()
+            .is_some_and(|worker| worker.borrow().ask_to_hand_out());
+        if hands_out {
+            // The hub does it, which is restarted should it panic.
+            tokio::task::yield_now().await;
+        }
+        while worker
+            .upgrade()
+            .is_some_and(|worker| worker.borrow_mut().flush_held())
+        {
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -264,7 +310,7 @@ mod tests {
         let mut now_ms = 5_000;
         for round in 0..30 {
             for key in 0..100 {
-                held.hold(key, round, now_ms, 45);
+                held.hold(key, round, (now_ms, now_ms), 45);
             }
             let mut released = Vec::new();
             while let Some(due_ms) = held.due_ms() {
@@ -281,10 +327,38 @@ mod tests {
             now_ms += 17 + u64::from(round) * 50;
         }
         // A timer that comes late releases what has become due meanwhile.
-        held.hold(1, 0, now_ms, 1_000);
-        held.hold(2, 0, now_ms, 3);
+        held.hold(1, 0, (now_ms, now_ms), 1_000);
+        held.hold(2, 0, (now_ms, now_ms), 3);
         let late = now_ms + 5_000;
         assert!(held.release(late).is_some() && held.release(late).is_some());
         assert!(held.release(late).is_none());
+        // Whose moment has passed since its events came is released at once.
+        held.hold(3, 0, (late - 60, late + 1), 45);
+        held.hold(4, 0, (late + 1, late + 1), 45);
+        assert_eq!(held.release(late + 1), Some((3, 0)));
+        assert!(held.release(late + 1).is_none());
+    }
+
+    #[test]
+    fn the_next_moment_is_the_first_of_any_connection() {
+        for pace_ms in [1, 7, 45, 50] {
+            for now_ms in 1_000..1_120 {
+                let moments = (0..64).map(|key| moment(key, now_ms, pace_ms));
+                assert_eq!(moments.min(), Some(next_moment(now_ms, pace_ms)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_timer_is_rung_for_what_is_due_before_it() {
+        let rings = |held: &Held| futures_util::FutureExt::now_or_never(held.bell.notified());
+        let mut held = Held::new(Duration::from_millis(45));
+        held.ring_for(100);
+        assert!(rings(&held).is_some());
+        held.timer_ms = Some(90);
+        held.ring_for(90);
+        assert!(rings(&held).is_none());
+        held.ring_for(89);
+        assert!(rings(&held).is_some());
     }
 }

@@ -51,7 +51,7 @@ impl Worker {
             return;
         }
         if let Some(missed) = missed {
-            self.on_items(guild, &missed);
+            self.on_items(guild, [&missed[..]]);
         } else {
             self.give_up_room(guild);
         }
