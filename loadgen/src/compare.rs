@@ -11,6 +11,7 @@ mod args;
 mod driver;
 mod engine;
 mod floor;
+mod footprint;
 mod highest;
 mod machine;
 mod peer;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 
 pub use args::{CompareArgs, OwnPeer, PeerArgs};
+pub use footprint::Footprint;
 pub use highest::Highest;
 pub use pinned::PinnedArgs;
 pub use report::Report;
@@ -109,6 +111,8 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
     };
     let versions = if args.spread.is_some() {
         shots(&stage, &peers, &mut report)
+    } else if args.memory.is_some() {
+        footprints(&stage, &peers, &mut report)
     } else if args.highest {
         highest(&stage, &peers, &mut report)
     } else {
@@ -198,5 +202,27 @@ fn shots(stage: &Stage<'_>, peers: &[Peer], report: &mut Report) -> Versions {
     shots.iter_mut().for_each(Shots::summarize);
     shot::set_against_floor(&mut shots);
     report.shots = shots;
+    versions
+}
+
+fn footprints(stage: &Stage<'_>, peers: &[Peer], report: &mut Report) -> Versions {
+    let mut versions = Versions::new();
+    let sessions = stage.args.receivers();
+    let mut all: Vec<Footprint> = peers
+        .iter()
+        .map(|peer| Footprint::none(*peer, sessions))
+        .collect();
+    for _ in 0..stage.args.rounds.get() {
+        for (peer, footprint) in peers.iter().zip(&mut all) {
+            match footprint.round(stage, *peer) {
+                Ok(version) => {
+                    versions.insert(peer.name(), version);
+                }
+                Err(error) => report.failed(*peer, 0.0, &error),
+            }
+        }
+    }
+    all.iter_mut().for_each(Footprint::summarize);
+    report.footprints = all;
     versions
 }

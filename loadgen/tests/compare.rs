@@ -114,6 +114,21 @@ fn one_message_reaches_everyone_and_is_set_against_the_floor() {
 }
 
 #[test]
+fn what_connections_take_of_the_memory_is_told() {
+    let more = ["--peers", "actix-chat", "--memory", "300", "--rest", "1"];
+    let (report, table) = compare("memory", &more);
+    assert_eq!(report["failures"], Value::Array(Vec::new()), "{report:#}");
+    let footprint = &report["footprints"][0];
+    assert_eq!(footprint["sessions"], 300);
+    // An actor for each of them is not for nothing.
+    for moment in ["subscribed", "idle", "burst", "rested"] {
+        let bytes = footprint[moment]["median"].as_f64().unwrap();
+        assert!((1_000.0..100_000.0).contains(&bytes), "{report:#}");
+    }
+    assert!(table.contains("| actix-chat |"), "{table}");
+}
+
+#[test]
 fn what_does_not_exist_is_refused_by_name() {
     let output = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["compare", "--peers", "nobody"])

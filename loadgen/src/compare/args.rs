@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 
+use super::footprint;
 use super::peer::{ALL, Peer, Places};
 
 /// Settings of `loadgen compare`.
@@ -45,6 +46,12 @@ pub struct CompareArgs {
     /// Instead, one message to this many sessions: from the first to the last delivery
     #[arg(long, value_name = "N")]
     pub spread: Option<NonZeroU32>,
+    /// Instead, the memory that each of this many sessions takes: idle, after a burst of 64,000 bytes to each, and when that is over
+    #[arg(long, value_name = "N", conflicts_with_all = ["spread", "highest"])]
+    pub memory: Option<NonZeroU32>,
+    /// Seconds between that burst and the last look
+    #[arg(long, value_name = "S", default_value = "60", requires = "memory", value_parser = crate::cli::not_negative)]
+    pub rest: f64,
     /// Seconds for all connections to be ready
     #[arg(long, value_name = "S", default_value = "90", value_parser = crate::cli::positive)]
     pub connect_timeout: f64,
@@ -105,7 +112,16 @@ impl CompareArgs {
 
     /// Connections of one run.
     pub(super) fn receivers(&self) -> u32 {
-        self.spread.unwrap_or(self.sessions).get()
+        self.memory.or(self.spread).unwrap_or(self.sessions).get()
+    }
+
+    /// Bytes of a message.
+    pub(super) fn payload(&self) -> u32 {
+        if self.memory.is_some() {
+            footprint::MESSAGE
+        } else {
+            self.payload
+        }
     }
 
     /// Where peers are started from.

@@ -217,6 +217,11 @@ impl Engine {
         }
     }
 
+    /// How often each receiver is heard of, if it is.
+    pub(super) fn beat_every(&self) -> Option<std::time::Duration> {
+        self.driver.beat_every()
+    }
+
     fn beat_gap(&self, every: std::time::Duration) -> u64 {
         every.as_micros() as u64 / u64::from(self.receivers.max(1))
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::machine::Machine;
 use super::peer::Peer;
-use super::{CompareArgs, Cores, Highest, Row, Sample, Shots};
+use super::{CompareArgs, Cores, Footprint, Highest, Row, Sample, Shots};
 
 /// Everything found out.
 #[derive(Debug, Serialize)]
@@ -27,6 +27,8 @@ pub struct Report {
     pub highest: Vec<Highest>,
     /// With `--spread`.
     pub shots: Vec<Shots>,
+    /// With `--memory`.
+    pub footprints: Vec<Footprint>,
     /// Every run.
     pub samples: Vec<Sample>,
 }
@@ -88,7 +90,7 @@ impl Report {
                 rounds: args.rounds.get(),
                 seconds: args.seconds,
                 warmup: args.warmup,
-                payload: args.payload,
+                payload: args.payload(),
                 base: args.base.clone(),
                 server_cpu: None,
                 load_cpu: None,
@@ -100,6 +102,7 @@ impl Report {
             rows: Vec::new(),
             highest: Vec::new(),
             shots: Vec::new(),
+            footprints: Vec::new(),
             samples: Vec::new(),
         }
     }

@@ -100,7 +100,17 @@ impl Stage<'_> {
 impl Connected {
     /// Resident bytes that each of `receivers` connections added.
     pub(super) fn rss_per(&self, receivers: u32) -> f64 {
-        self.idle.saturating_sub(self.before) as f64 / f64::from(receivers)
+        self.added(self.idle, receivers)
+    }
+
+    /// The same by now.
+    pub(super) fn rss_now(&self, receivers: u32) -> Result<f64> {
+        let now = resident_bytes(self.server.pid())?;
+        Ok(self.added(now, receivers))
+    }
+
+    fn added(&self, resident: u64, receivers: u32) -> f64 {
+        resident.saturating_sub(self.before) as f64 / f64::from(receivers)
     }
 
     /// Carries out one load.

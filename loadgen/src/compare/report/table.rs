@@ -61,6 +61,23 @@ pub(super) fn write(out: &mut String, report: &Report) -> Result {
             )?;
         }
     }
+    if !report.footprints.is_empty() {
+        writeln!(
+            out,
+            "\n| server | RSS per connection, KB: subscribed | idle | after 64,000 bytes to each | when that is over |\n|---|---|---|---|---|"
+        )?;
+        for footprint in &report.footprints {
+            writeln!(
+                out,
+                "| {} | {} | {} | {} | {} |",
+                footprint.peer,
+                kilobytes(footprint.subscribed),
+                kilobytes(footprint.idle),
+                kilobytes(footprint.burst),
+                kilobytes(footprint.rested),
+            )?;
+        }
+    }
     writeln!(out)?;
     for peer in &report.peers {
         match (&peer.version, &peer.skipped) {
@@ -160,6 +177,16 @@ fn millis(value: Spread, with_range: bool) -> String {
     } else {
         format!("{:.1}", value.median)
     }
+}
+
+fn kilobytes(bytes: Spread) -> String {
+    let kilobytes = |bytes: f64| bytes / 1_024.0;
+    let bytes = Spread {
+        median: kilobytes(bytes.median),
+        min: kilobytes(bytes.min),
+        max: kilobytes(bytes.max),
+    };
+    spread(bytes, 1)
 }
 
 fn times(ratio: Option<f64>) -> String {
