@@ -12,6 +12,7 @@ use crate::cluster::control::Question;
 use crate::counters::PeerOutcome;
 use crate::guild::command::{Outcome, Reply};
 use crate::guild::remote::Asked;
+use crate::guild::router::Router;
 use crate::placement::NodeName;
 use crate::protocol::{ApiError, GuildId};
 use crate::supervision::pauses::Pauses;
@@ -23,8 +24,9 @@ const FAIR: Duration = Duration::from_millis(250);
 /// What of a request's time is left for the answer's way back: an owner whose guild does not answer says so itself.
 const WAY_BACK: Duration = Duration::from_millis(50);
 
-/// What stands before a request: its guild, and how many milliseconds there are for it.
-const HEAD: usize = 8 + 4;
+/// What stands before a request: its guild, the number of the list of nodes by which it goes where it goes, and how many
+/// milliseconds there are for it.
+const HEAD: usize = 8 + 8 + 4;
 
 /// How a reply begins: the guild is not this node's, JSON as it is, or an outcome as JSON.
 const NOT_THERE: u8 = 0;
@@ -68,6 +70,7 @@ impl Peers {
         let theirs = left.saturating_sub(WAY_BACK).max(left / 2);
         let mut payload = BytesMut::with_capacity(HEAD + text.len());
         payload.put_u64(guild.get());
+        payload.put_u64(self.inner.router.get().map_or(0, Router::generation));
         payload.put_u32(u32::try_from(theirs.as_millis()).unwrap_or(u32::MAX));
         payload.put_slice(text);
         let asking = Asking::new().payload(payload.freeze()).timeout(Some(left));

@@ -21,6 +21,7 @@ use crate::guild::actor::GuildMail;
 use crate::guild::command::Request;
 use crate::guild::core::Attach;
 use crate::guild::remote::Asked;
+use crate::guild::router::Router;
 use crate::protocol::{ApiError, GuildId};
 
 /// Requests of other nodes that are under way.
@@ -178,10 +179,7 @@ impl Inner {
         let Some(router) = self.router.get() else {
             return;
         };
-        let end = Instant::now() + EARLY;
-        while router.generation() < generation && Instant::now() < end {
-            tokio::time::sleep(LOOK).await;
-        }
+        knows(router, generation).await;
         let name = |attach: &mut Attach| attach.hub = self.hub_of(peer, attach.hub);
         match &mut mail {
             GuildMail::Attach(attach) | GuildMail::Reattach(attach, _) => name(attach),
@@ -194,6 +192,14 @@ impl Inner {
         }
         // Who sent it to the wrong node hears of the owner and asks again.
         let _ = router.post_here(guild, mail);
+    }
+}
+
+/// Waits a moment for the list of nodes by which somebody else has sent something here: it may not have come yet.
+async fn knows(router: &Router, generation: u64) {
+    let end = Instant::now() + EARLY;
+    while router.generation() < generation && Instant::now() < end {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -210,6 +216,7 @@ pub(super) async fn requests(inner: Weak<Inner>, mut messages: Subscriber) {
         let client = inner.nats.inner.client.clone();
         let mut payload = message.payload;
         let guild = payload.try_get_u64().map_or(0, |guild| guild);
+        let generation = payload.try_get_u64().map_or(0, |generation| generation);
         let left = payload.try_get_u32().map_or(0, |left| left);
         let end = Instant::now() + Duration::from_millis(left.into());
         let request: Option<Request> = serde_json::from_slice(&payload).ok();
@@ -221,7 +228,10 @@ pub(super) async fn requests(inner: Weak<Inner>, mut messages: Subscriber) {
         inner.handle.spawn(async move {
             let unavailable = Asked::Answered(Err(ApiError::UNAVAILABLE));
             let asked = match (request, place.is_some()) {
-                (Some(request), true) => router.ask_here(GuildId::new(guild), request, end).await,
+                (Some(request), true) => {
+                    knows(&router, generation).await;
+                    router.ask_here(GuildId::new(guild), request, end).await
+                }
                 _ => unavailable,
             };
             let mut answer = reply_of(&asked);
