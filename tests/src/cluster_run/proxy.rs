@@ -39,6 +39,10 @@ async fn accept(listener: TcpListener, to: SocketAddr, silent: watch::Receiver<b
             let Ok(server) = TcpStream::connect(to).await else {
                 return;
             };
+            // As on the way that it stands for: a message is not to wait for the last one's acknowledgement.
+            for socket in [&client, &server] {
+                socket.set_nodelay(true).expect("an option of TCP");
+            }
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
             // Where one direction ends the other is of no use.
