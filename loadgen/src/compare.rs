@@ -13,6 +13,7 @@ mod engine;
 mod floor;
 mod footprint;
 mod highest;
+mod instead;
 mod machine;
 mod peer;
 mod pinned;
@@ -110,9 +111,14 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
         cores,
     };
     let versions = if args.spread.is_some() {
-        shots(&stage, &peers, &mut report)
+        let (mut shots, versions) = instead::measure(&stage, &peers, &mut report);
+        shot::set_against_floor(&mut shots);
+        report.shots = shots;
+        versions
     } else if args.memory.is_some() {
-        footprints(&stage, &peers, &mut report)
+        let (footprints, versions) = instead::measure(&stage, &peers, &mut report);
+        report.footprints = footprints;
+        versions
     } else if args.highest {
         highest(&stage, &peers, &mut report)
     } else {
@@ -179,50 +185,5 @@ fn highest(stage: &Stage<'_>, peers: &[Peer], report: &mut Report) -> Versions {
             }
         }
     }
-    versions
-}
-
-fn shots(stage: &Stage<'_>, peers: &[Peer], report: &mut Report) -> Versions {
-    let mut versions = Versions::new();
-    let sessions = stage.args.receivers();
-    let mut shots: Vec<Shots> = peers
-        .iter()
-        .map(|peer| Shots::none(*peer, sessions))
-        .collect();
-    for _ in 0..stage.args.rounds.get() {
-        for (peer, shots) in peers.iter().zip(&mut shots) {
-            match shots.round(stage, *peer) {
-                Ok(version) => {
-                    versions.insert(peer.name(), version);
-                }
-                Err(error) => report.failed(*peer, 0.0, &error),
-            }
-        }
-    }
-    shots.iter_mut().for_each(Shots::summarize);
-    shot::set_against_floor(&mut shots);
-    report.shots = shots;
-    versions
-}
-
-fn footprints(stage: &Stage<'_>, peers: &[Peer], report: &mut Report) -> Versions {
-    let mut versions = Versions::new();
-    let sessions = stage.args.receivers();
-    let mut all: Vec<Footprint> = peers
-        .iter()
-        .map(|peer| Footprint::none(*peer, sessions))
-        .collect();
-    for _ in 0..stage.args.rounds.get() {
-        for (peer, footprint) in peers.iter().zip(&mut all) {
-            match footprint.round(stage, *peer) {
-                Ok(version) => {
-                    versions.insert(peer.name(), version);
-                }
-                Err(error) => report.failed(*peer, 0.0, &error),
-            }
-        }
-    }
-    all.iter_mut().for_each(Footprint::summarize);
-    report.footprints = all;
     versions
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::engine::Load;
+use super::instead::Instead;
 use super::peer::Peer;
 use super::round::Stage;
 use super::summary::Spread;
@@ -37,9 +38,8 @@ pub struct Footprint {
     rounds: Vec<[f64; 4]>,
 }
 
-impl Footprint {
-    /// None yet.
-    pub(super) fn none(peer: Peer, sessions: u32) -> Self {
+impl Instead for Footprint {
+    fn none(peer: Peer, sessions: u32) -> Self {
         Self {
             peer: peer.name(),
             sessions,
@@ -51,8 +51,7 @@ impl Footprint {
         }
     }
 
-    /// Adds a round of a fresh server; answers its version.
-    pub(super) fn round(&mut self, stage: &Stage<'_>, peer: Peer) -> Result<String> {
+    fn round(&mut self, stage: &Stage<'_>, peer: Peer) -> Result<String> {
         let mut connected = stage.connect(peer)?;
         let subscribed = connected.rss_per(self.sessions);
         let beat = connected.engine.beat_every().unwrap_or(Duration::ZERO);
@@ -68,14 +67,7 @@ impl Footprint {
         };
         let outcome = connected.engine.load(load, |_| Ok(()));
         let outcome = outcome.with_context(|| peer.name().to_owned())?;
-        ensure!(
-            outcome.delivered == outcome.expected && outcome.duplicates == 0,
-            "{}: {} of {} deliveries came, {} twice",
-            peer.name(),
-            outcome.delivered,
-            outcome.expected,
-            outcome.duplicates
-        );
+        outcome.whole(peer.name())?;
         let rest = (stage.args.rest * SECOND as f64) as u64;
         let burst = connected.rss_now(self.sessions)?;
         connected.engine.run_until(clock::now() + rest)?;
@@ -84,8 +76,7 @@ impl Footprint {
         Ok(connected.version)
     }
 
-    /// Fills in the summaries.
-    pub(super) fn summarize(&mut self) {
+    fn summarize(&mut self) {
         let of = |at: usize| Spread::of(self.rounds.iter().map(|round| round[at]));
         (self.subscribed, self.idle) = (of(0), of(1));
         (self.burst, self.rested) = (of(2), of(3));

@@ -1,9 +1,10 @@
 //! One message to very many: how long from the first delivery to the last.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::engine::Load;
+use super::instead::Instead;
 use super::peer::Peer;
 use super::round::Stage;
 use super::summary::Spread;
@@ -37,9 +38,8 @@ pub struct Shots {
     rss: Vec<f64>,
 }
 
-impl Shots {
-    /// None yet.
-    pub(super) fn none(peer: Peer, sessions: u32) -> Self {
+impl Instead for Shots {
+    fn none(peer: Peer, sessions: u32) -> Self {
         Self {
             peer: peer.name(),
             sessions,
@@ -52,8 +52,7 @@ impl Shots {
         }
     }
 
-    /// Adds a round of a fresh server.
-    pub(super) fn round(&mut self, stage: &Stage<'_>, peer: Peer) -> Result<String> {
+    fn round(&mut self, stage: &Stage<'_>, peer: Peer) -> Result<String> {
         let mut connected = stage.connect(peer)?;
         self.rss.push(connected.rss_per(self.sessions));
         // One message each: the rate only says how long the schedule is.
@@ -67,14 +66,7 @@ impl Shots {
         for shot in 0..=SHOTS {
             let outcome = connected.engine.load(load, |_| Ok(()));
             let outcome = outcome.with_context(|| peer.name().to_owned())?;
-            ensure!(
-                outcome.delivered == outcome.expected && outcome.duplicates == 0,
-                "{}: {} of {} deliveries came, {} twice",
-                peer.name(),
-                outcome.delivered,
-                outcome.expected,
-                outcome.duplicates
-            );
+            let outcome = outcome.whole(peer.name())?;
             // The first one warms up.
             if let Some((first, last)) = outcome.span.filter(|_| shot > 0) {
                 let millis = |micros: u64| micros as f64 / 1_000.0;
@@ -86,8 +78,7 @@ impl Shots {
         Ok(connected.version)
     }
 
-    /// Fills in the summaries.
-    pub(super) fn summarize(&mut self) {
+    fn summarize(&mut self) {
         self.first_to_last_ms = Spread::of(self.all.iter().map(|(spread, _)| *spread));
         self.send_to_last_ms = Spread::of(self.all.iter().map(|(_, whole)| *whole));
         self.rss_per_connection = Spread::of(self.rss.iter().copied());

@@ -129,14 +129,7 @@ mod tests {
 
     use super::*;
     use crate::fanout::frame::Compose;
-    use crate::fanout::outbox::OutboxBounds;
-
-    const BOUNDS: OutboxBounds = OutboxBounds {
-        pending_count: 1_000,
-        pending_bytes: 1 << 20,
-        total_count: 1_000,
-        total_bytes: 1 << 20,
-    };
+    use crate::fanout::outbox::PLENTY;
 
     #[derive(Debug)]
     struct Own(u8);
@@ -165,12 +158,12 @@ mod tests {
         let mut outbox = Outbox::default();
         let skipped: Frame = Bytes::from_static(b"-").into();
         for _ in 1..first {
-            outbox.push(skipped.clone(), &BOUNDS);
+            outbox.push(skipped.clone(), &PLENTY);
             outbox.send_next();
         }
         outbox.acknowledge(first - 1);
         for frame in frames {
-            outbox.push(frame.clone(), &BOUNDS);
+            outbox.push(frame.clone(), &PLENTY);
         }
         outbox
     }

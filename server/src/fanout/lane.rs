@@ -286,20 +286,13 @@ impl AddAssign for Flushed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::outbox::OutboxBounds;
-
-    const BOUNDS: OutboxBounds = OutboxBounds {
-        pending_count: 1_000,
-        pending_bytes: 1 << 20,
-        total_count: 1_000,
-        total_bytes: 1 << 20,
-    };
+    use crate::fanout::outbox::PLENTY;
 
     fn outbox(count: usize) -> Outbox {
         let mut outbox = Outbox::default();
         for i in 0..count {
             let body = format!("{{\"t\":\"X\",\"op\":0,\"d\":{i}");
-            outbox.push(Bytes::from(body).into(), &BOUNDS);
+            outbox.push(Bytes::from(body).into(), &PLENTY);
         }
         outbox
     }

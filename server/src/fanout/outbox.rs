@@ -25,6 +25,15 @@ pub struct OutboxBounds {
     pub total_bytes: usize,
 }
 
+/// Bounds that no test comes near.
+#[cfg(test)]
+pub(super) const PLENTY: OutboxBounds = OutboxBounds {
+    pending_count: 1_000,
+    pending_bytes: 1 << 20,
+    total_count: 1_000,
+    total_bytes: 1 << 20,
+};
+
 /// What became of a pushed event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {

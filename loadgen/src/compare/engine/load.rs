@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 
 use super::Engine;
@@ -74,6 +74,20 @@ pub(in crate::compare) struct Outcome {
     pub(in crate::compare) span: Option<(u64, u64)>,
     /// The intended time of the first message.
     pub(in crate::compare) start: u64,
+}
+
+impl Outcome {
+    /// Fails unless every delivery came, and once.
+    pub(in crate::compare) fn whole(self, peer: &str) -> Result<Self> {
+        ensure!(
+            self.delivered == self.expected && self.duplicates == 0,
+            "{peer}: {} of {} deliveries came, {} twice",
+            self.delivered,
+            self.expected,
+            self.duplicates
+        );
+        Ok(self)
+    }
 }
 
 /// The schedule under way.

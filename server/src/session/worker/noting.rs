@@ -70,7 +70,13 @@ impl Worker {
             let is_same = (before.generation, before.seq, before.guilds)
                 == (now.generation, now.seq, now.guilds);
             let is_new = before.generation != now.generation;
-            let wait_ms = if is_same { refresh_ms } else { every_ms };
+            // A look may be that late: who gets something in each interval is to be noted after each of them.
+            let early_ms = every_ms / u64::from(LOOKS);
+            let wait_ms = if is_same {
+                refresh_ms
+            } else {
+                every_ms - early_ms
+            };
             if !is_new && now_ms.saturating_sub(before.at_ms) < wait_ms {
                 continue;
             }
