@@ -93,10 +93,32 @@ impl Engine {
     /// When one of them fails, or not all are ready after `timeout` microseconds.
     pub(super) fn connect(&mut self, timeout: u64) -> Result<()> {
         let deadline = clock::now() + timeout;
+        self.connect_receivers(timeout)?;
+        self.connect_publishers(deadline.saturating_sub(clock::now()))
+    }
+
+    /// Connects all receivers.
+    ///
+    /// # Errors
+    /// As of [`Engine::connect`].
+    pub(super) fn connect_receivers(&mut self, timeout: u64) -> Result<()> {
+        let deadline = clock::now() + timeout;
         self.open(self.receivers as usize, deadline, |engine, index| {
             let who = Who::Receiver(index as u32);
             Wire::websocket(who, &engine.driver.door(who))
         })?;
+        if let Some(every) = self.driver.beat_every() {
+            self.beat = (clock::now() + self.beat_gap(every), 0);
+        }
+        Ok(())
+    }
+
+    /// Connects what publishes, when all receivers are subscribed.
+    ///
+    /// # Errors
+    /// As of [`Engine::connect`].
+    pub(super) fn connect_publishers(&mut self, timeout: u64) -> Result<()> {
+        let deadline = clock::now() + timeout;
         match self.driver.way() {
             Way::Socket => {
                 self.posts.socket = Some(self.wires.len());
@@ -111,10 +133,14 @@ impl Engine {
                 self.posts.idle = (first..self.wires.len()).collect();
             }
         }
-        if let Some(every) = self.driver.beat_every() {
-            self.beat = (clock::now() + self.beat_gap(every), 0);
-        }
         Ok(())
+    }
+
+    /// Closes what publishes: a server may end connections that it does not hear of.
+    pub(super) fn close_publishers(&mut self) {
+        self.ready -= self.wires.len() - self.receivers as usize;
+        self.wires.truncate(self.receivers as usize);
+        self.posts = Posts::default();
     }
 
     /// Opens `count` more connections and waits until each is ready.

@@ -52,12 +52,14 @@ impl Instead for Footprint {
     }
 
     fn round(&mut self, stage: &Stage<'_>, peer: Peer) -> Result<String> {
-        let mut connected = stage.connect(peer)?;
+        let mut connected = stage.connect_receivers(peer)?;
         let subscribed = connected.rss_per(self.sessions);
         let beat = connected.engine.beat_every().unwrap_or(Duration::ZERO);
         let beat = beat.as_micros() as u64;
         connected.engine.run_until(clock::now() + beat)?;
         let idle = connected.rss_now(self.sessions)?;
+        let publishers = connected.engine.connect_publishers(stage.connect_timeout());
+        publishers.with_context(|| peer.name().to_owned())?;
         let load = Load {
             rate: RATE,
             warmup: 0,
@@ -68,6 +70,7 @@ impl Instead for Footprint {
         let outcome = connected.engine.load(load, |_| Ok(()));
         let outcome = outcome.with_context(|| peer.name().to_owned())?;
         outcome.whole(peer.name())?;
+        connected.engine.close_publishers();
         let rest = (stage.args.rest * SECOND as f64) as u64;
         let burst = connected.rss_now(self.sessions)?;
         connected.engine.run_until(clock::now() + rest)?;

@@ -35,6 +35,19 @@ pub(super) struct Connected {
 impl Stage<'_> {
     /// Starts `peer` and connects everyone.
     pub(super) fn connect(&self, peer: Peer) -> Result<Connected> {
+        self.connect_by(peer, Engine::connect)
+    }
+
+    /// Starts `peer` and connects those who receive.
+    pub(super) fn connect_receivers(&self, peer: Peer) -> Result<Connected> {
+        self.connect_by(peer, Engine::connect_receivers)
+    }
+
+    fn connect_by(
+        &self,
+        peer: Peer,
+        connect: impl FnOnce(&mut Engine, u64) -> Result<()>,
+    ) -> Result<Connected> {
         let receivers = self.args.receivers();
         let Started {
             server,
@@ -43,8 +56,7 @@ impl Stage<'_> {
         } = peer.start(&self.places, self.cores, receivers)?;
         let mut engine = Engine::new(driver, receivers)?;
         let before = resident_bytes(server.pid())?;
-        let timeout = (self.args.connect_timeout * SECOND as f64) as u64;
-        let connected = engine.connect(timeout);
+        let connected = connect(&mut engine, self.connect_timeout());
         connected.with_context(|| format!("{}: {}", peer.name(), server.complaint()))?;
         engine.run_until(clock::now() + SETTLE)?;
         let idle = resident_bytes(server.pid())?;
@@ -56,6 +68,11 @@ impl Stage<'_> {
             before,
             idle,
         })
+    }
+
+    /// Microseconds for all connections to be ready.
+    pub(super) fn connect_timeout(&self) -> u64 {
+        (self.args.connect_timeout * SECOND as f64) as u64
     }
 
     /// The load at `rate`, measured for `seconds`.
