@@ -25,10 +25,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{
-    Config as StreamConfig, DirectGetErrorKind, DiscardPolicy, LastRawMessageErrorKind, Republish,
-    StorageType, Stream,
+    Config as StreamConfig, DirectGetErrorKind, DiscardPolicy, LastRawMessageError,
+    LastRawMessageErrorKind, Republish, StorageType, Stream,
 };
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Event, connection};
@@ -288,24 +288,34 @@ async fn next(stream: &Stream<()>, subject: &str, from: u64) -> Result<Option<St
         .direct_get_next_for_subject(subject, Some(from))
         .await;
     match found {
-        Ok(message) => Ok(Some(Stored {
-            sequence: message.sequence,
-            payload: message.payload,
-        })),
-        Err(error) if matches!(error.kind(), DirectGetErrorKind::NotFound) => Ok(None),
+        Ok(message) => Ok(Some(stored(message))),
+        // Any server with a copy answers that, also one that has not heard of the newest messages.
+        Err(error) if matches!(error.kind(), DirectGetErrorKind::NotFound) => {
+            leader_has(stream.get_first_raw_message_by_subject(subject, from).await)
+        }
         Err(error) => Err(NatsError::new("a stream cannot be read", &error)),
     }
 }
 
 /// The last message of a subject, as the stream's leader has it.
 async fn last(stream: &Stream<()>, subject: &str) -> Result<Option<Stored>, NatsError> {
-    match stream.get_last_raw_message_by_subject(subject).await {
-        Ok(message) => Ok(Some(Stored {
-            sequence: message.sequence,
-            payload: message.payload,
-        })),
+    leader_has(stream.get_last_raw_message_by_subject(subject).await)
+}
+
+fn leader_has(
+    found: Result<StreamMessage, LastRawMessageError>,
+) -> Result<Option<Stored>, NatsError> {
+    match found {
+        Ok(message) => Ok(Some(stored(message))),
         Err(error) if matches!(error.kind(), LastRawMessageErrorKind::NoMessageFound) => Ok(None),
         Err(error) => Err(NatsError::new("a stream cannot be read", &error)),
+    }
+}
+
+fn stored(message: StreamMessage) -> Stored {
+    Stored {
+        sequence: message.sequence,
+        payload: message.payload,
     }
 }
 
