@@ -24,6 +24,9 @@ use crate::placement::NodeName;
 
 /// How often a change is tried where others make one at the same time.
 const ATTEMPTS: usize = 64;
+/// The first and the longest pause before a list is read again that others have written but that is not there yet.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LAST_LOOK: Duration = Duration::from_millis(160);
 
 /// What a node says of itself, and how patient it is.
 #[derive(Debug, Clone)]
@@ -183,6 +186,44 @@ struct Keeper {
     renewed: Instant,
 }
 
+/// A list that was written, but not kept yet by most of the servers that keep it.
+#[derive(Debug)]
+struct Late {
+    generation: u64,
+    /// When it is looked for again.
+    at: Instant,
+    pause: Duration,
+}
+
+impl Late {
+    fn of(written: &[u8]) -> Option<Self> {
+        let view: View = serde_json::from_slice(written).ok()?;
+        Some(Self {
+            generation: view.generation,
+            at: clock::now(),
+            pause: FIRST_LOOK,
+        })
+    }
+
+    /// The next look, where the list is at `generation` now. The next beat brings it in any case.
+    fn next(self, generation: u64) -> Option<Self> {
+        let is_late = generation < self.generation && self.pause <= LAST_LOOK;
+        is_late.then(|| Self {
+            at: clock::now() + self.pause,
+            pause: self.pause * 2,
+            ..self
+        })
+    }
+}
+
+/// Waits until it is looked again for a list that is late; for ever where there is none.
+async fn again(late: Option<&Late>) {
+    match late {
+        Some(late) => tokio::time::sleep_until(late.at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Keeper {
     fn subject(&self) -> String {
         format!("{}.head.nodes", self.nats.name())
@@ -316,6 +357,7 @@ impl Keeper {
     ) {
         let mut tick = tokio::time::interval(self.settings.heartbeat);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut late = None;
         loop {
             let done = tokio::select! {
                 biased;
@@ -327,8 +369,12 @@ impl Keeper {
                     }
                     continue;
                 }
-                // What is written is only tried: the list itself is read.
-                Some(_) = changes.next() => self.look().await,
+                // What is written is only tried, and may not be kept yet: the list itself is read.
+                Some(change) = changes.next() => {
+                    late = Late::of(&change.payload);
+                    self.look_for(&mut late).await
+                }
+                () = again(late.as_ref()) => self.look_for(&mut late).await,
                 Some(order) = orders.0.recv() => self.carry_out(order).await,
                 _ = tick.tick() => {
                     let ticked = self.tick().await;
@@ -353,9 +399,12 @@ impl Keeper {
         done
     }
 
-    async fn look(&mut self) -> Result<(), NatsError> {
+    /// Reads the list, and says when to do so again where it is not as new as somebody has made it.
+    async fn look_for(&mut self, late: &mut Option<Late>) -> Result<(), NatsError> {
         let (view, _) = self.read().await?;
+        let generation = view.generation;
         self.take(view);
+        *late = late.take().and_then(|late| late.next(generation));
         Ok(())
     }
 
