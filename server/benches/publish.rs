@@ -1,7 +1,8 @@
 //! Messages per second through the router of one process, kept as each durability promises.
 //!
-//! `cargo bench -p guildhall-server --bench publish`. Every publisher sends its next message when
-//! its last one is acknowledged. The time of the disk's own `fdatasync` is printed beside.
+//! `cargo bench -p guildhall-server --bench publish`; `-- disk/1000` for one line alone. Every
+//! publisher sends its next message when its last one is acknowledged. The time of the disk's own
+//! `fdatasync` is printed beside.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
 #[path = "shared/chat.rs"]
@@ -39,6 +40,10 @@ const IN_FLIGHT: u64 = 64;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
     let folder = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
     println!("fdatasync of 4 KiB appended: {}", sync_times(folder.path()));
     println!(
@@ -47,6 +52,10 @@ fn main() {
     println!("|---|---|---|---|---|---|---|");
     for durability in ["memory", "os", "disk"] {
         for guilds in [1, 64, 1_000] {
+            let line = format!("{durability}/{guilds}");
+            if !wanted.is_empty() && !wanted.contains(&line) {
+                continue;
+            }
             let dir = folder.path().join(format!("{durability}-{guilds}"));
             std::fs::create_dir(&dir).unwrap();
             let system = actix::System::new();
