@@ -11,6 +11,7 @@ pub mod late;
 pub mod mail;
 pub mod outbox;
 pub mod pace;
+pub mod queue;
 pub mod room;
 pub mod sample;
 pub mod view;

@@ -4,12 +4,11 @@
 //! heartbeat acknowledges it) from what is pending. Entries share the event's body with every
 //! other session of the worker; only the sequence number is the session's own.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use super::frame::Frame;
 use super::late::{Dropped, Late, Subject};
+use super::queue::FrameQueue;
 use crate::counters::EphemeralKind;
 
 /// How much one session may hold.
@@ -48,7 +47,7 @@ pub enum Pushed {
 /// A session's events by sequence number.
 #[derive(Debug)]
 pub struct Outbox {
-    entries: VecDeque<Frame>,
+    entries: FrameQueue,
     /// Sequence number of the first entry; of the next one where there is none.
     first_seq: u64,
     /// Entries from the front that this connection was sent.
@@ -79,7 +78,7 @@ pub enum Reader {
 impl Default for Outbox {
     fn default() -> Self {
         Self {
-            entries: VecDeque::new(),
+            entries: FrameQueue::default(),
             first_seq: 1,
             sent: 0,
             sent_seq: 0,
@@ -91,9 +90,6 @@ impl Default for Outbox {
         }
     }
 }
-
-/// A queue with more places than this gives back what a burst made it take.
-const KEPT_CAPACITY: usize = 16;
 
 impl Outbox {
     /// Sequence number of the newest event; 0 before the first.
@@ -246,7 +242,7 @@ impl Outbox {
         while self.sent > 0 && self.first_seq <= seq {
             self.drop_front();
         }
-        self.give_back();
+        self.entries.give_back();
     }
 
     /// Makes everything after `seq` pending again, for a new connection that saw up to `seq`.
@@ -278,15 +274,6 @@ impl Outbox {
                 events: self.late.map_or_else(Vec::new, |late| late.into_parts()),
                 dropped: self.dropped,
             },
-        }
-    }
-
-    /// Gives places back once most of them are free. A queue that is emptied and filled again by each turn keeps
-    /// its few: asking for them anew each time would cost more.
-    fn give_back(&mut self) {
-        let (len, capacity) = (self.entries.len(), self.entries.capacity());
-        if capacity > KEPT_CAPACITY && len * 4 <= capacity {
-            self.entries.shrink_to(len * 2);
         }
     }
 
@@ -422,9 +409,9 @@ mod tests {
             outbox.send_next();
         }
         outbox.acknowledge(900);
-        assert!((100..=400).contains(&outbox.entries.capacity()));
+        assert!((100..=400).contains(&outbox.entries.room()));
         outbox.acknowledge(1_000);
-        assert_eq!(outbox.entries.capacity(), 0);
+        assert!(outbox.entries.room() <= 16);
         assert_eq!(outbox.last_seq(), 1_000);
     }
 
