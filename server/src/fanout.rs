@@ -9,6 +9,7 @@ pub mod item;
 pub mod lane;
 pub mod late;
 pub mod mail;
+pub mod moments;
 pub mod outbox;
 pub mod pace;
 pub mod queue;

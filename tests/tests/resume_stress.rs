@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastrand::Rng;
+use guildhall_tests::admin::Metrics;
 use guildhall_tests::flood::post_until;
 use guildhall_tests::rest::text;
 use guildhall_tests::{Gateway, Reader, Setup, World};
@@ -19,6 +20,8 @@ const CUTS: usize = 10;
 const LIFE: usize = 80;
 /// Requests at a time: enough to keep the guild busy.
 const POSTERS: usize = 8;
+/// How long events are held back, where they are.
+const PACE_MS: u64 = 40;
 
 /// Names a seed to run again with.
 const SEED: &str = "GUILDHALL_TEST_SEED";
@@ -87,8 +90,20 @@ fn fault(got: &[String], sent: &[&str]) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i3_i10_sessions_cut_at_random_moments_see_every_message_once_and_in_order() {
+    cut_at_random_moments(Setup::new()).await;
+}
+
+/// Items wait in rooms then, and groups of sessions have them at different times.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i3_i10_so_do_sessions_whose_events_are_held_back() {
+    let setup = Setup::new().set(format!("gateway.pace_min_ms={PACE_MS}"));
+    let metrics = cut_at_random_moments(setup).await;
+    assert!(metrics.sum("guildhall_gathered_mail_total", &[]) > 100.0);
+}
+
+async fn cut_at_random_moments(setup: Setup) -> Metrics {
     let mut random = Rng::with_seed(seed());
-    let setup = Setup::new()
+    let setup = setup
         // The slowest reader of a busy machine must not be refused for being slow.
         .set("gateway.replay_max_events=1000000")
         .set("gateway.replay_max_bytes=268435456")
@@ -126,4 +141,5 @@ async fn i3_i10_sessions_cut_at_random_moments_see_every_message_once_and_in_ord
             panic!("{fault}");
         }
     }
+    world.admin.metrics().await
 }

@@ -80,7 +80,8 @@ pub(super) fn gateway_settings(config: &Config, public: &PublicUrl) -> GatewaySe
             total_count: gateway.lane_max_frames + gateway.replay_max_events,
             total_bytes: gateway.lane_max_bytes + gateway.replay_max_bytes,
         },
-        pace_max: Duration::from_millis(gateway.pace_max_ms),
+        pace: Duration::from_millis(gateway.pace_min_ms)
+            ..=Duration::from_millis(gateway.pace_max_ms),
         trail_max_bytes: gateway.trail_max_bytes,
         max_connections: gateway.max_sessions.div_ceil(config.node.workers),
         compression: gateway.compression,

@@ -23,6 +23,8 @@ pub const DEFAULT_REPLAY_MAX_BYTES: usize = 1 << 20;
 pub const DEFAULT_REPLAY_MAX_EVENTS: usize = 4096;
 /// `gateway.reconnect_grace_ms`.
 pub const DEFAULT_RECONNECT_GRACE_MS: u64 = 1_000;
+/// `gateway.pace_min_ms`.
+pub const DEFAULT_PACE_MIN_MS: u64 = 0;
 /// `gateway.pace_max_ms`.
 pub const DEFAULT_PACE_MAX_MS: u64 = 50;
 /// `gateway.write_timeout_s`.
@@ -56,8 +58,11 @@ section! {
         replay_max_bytes: usize = DEFAULT_REPLAY_MAX_BYTES, Bytes, within(0..=1 << 30);
         /// Most events that a session keeps for a Resume.
         replay_max_events: usize = DEFAULT_REPLAY_MAX_EVENTS, Count, within(0..=1 << 24);
+        /// How long a thread holds an event back at any rate, with little to do as well, where something went to the
+        /// same connection that short a time before; `gateway.pace_max_ms` at most.
+        pace_min_ms: u64 = DEFAULT_PACE_MIN_MS, Milliseconds, within(0..=1_000);
         /// How long a thread under load may hold an event back, so that several go to a connection in one
-        /// write. A thread with little to do holds nothing back; 0 turns it off.
+        /// write. A thread with little to do holds nothing back beyond `gateway.pace_min_ms`; 0 turns it off.
         pace_max_ms: u64 = DEFAULT_PACE_MAX_MS, Milliseconds, within(0..=1_000);
         /// Bytes of what a worker's sessions were handed after which it is noted in another file, with an
         /// image of each session. Two files are kept, for Resumes after a crash.

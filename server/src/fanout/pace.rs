@@ -1,10 +1,11 @@
 //! How long a hub holds events back so that several go out in one write.
 //!
 //! Most of what a delivery costs is the system call, so that a further event in a write is nearly free.
-//! A hub with little to do writes at once. The more of its thread's time it would take to write each event
+//! A hub with little to do writes at once, or after the least pace that is set. The more of its thread's time it would take to write each event
 //! by itself, the longer events wait for company, up to the setting. That share is computed from what
 //! arrives and what a write costs here, neither of which the pace changes: it does not swing.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// How often the pace is thought over.
@@ -26,7 +27,7 @@ const NEWEST: f64 = 0.4;
 /// The pace of one hub.
 #[derive(Debug)]
 pub struct Pace {
-    longest: Duration,
+    bounds: RangeInclusive<Duration>,
     now: Duration,
     /// When the window began, on the hub's clock.
     began: Duration,
@@ -50,11 +51,11 @@ struct Window {
 }
 
 impl Pace {
-    /// Holds nothing back until there is reason to; never longer than this.
-    pub fn new(longest: Duration) -> Self {
+    /// Begins with the shortest pace; with an empty range it is always the end of it.
+    pub fn new(bounds: RangeInclusive<Duration>) -> Self {
         Self {
-            longest,
-            now: Duration::ZERO,
+            now: *bounds.start().min(bounds.end()),
+            bounds,
             began: Duration::ZERO,
             window: Window::default(),
             write_cost: FIRST_GUESS,
@@ -110,8 +111,10 @@ impl Pace {
         let share = self.rate * self.write_cost;
         let ramp = ((share - LOW) / (HIGH - LOW)).clamp(0.0, 1.0);
         let useful = self.active * self.write_cost / ENOUGH;
-        let pace = (self.longest.as_secs_f64() * ramp).min(useful);
-        Duration::from_millis((pace * 1e3) as u64)
+        let (shortest, longest) = (*self.bounds.start(), *self.bounds.end());
+        let pace = (longest.as_secs_f64() * ramp).min(useful);
+        let pace = Duration::from_millis((pace * 1e3) as u64);
+        pace.max(shortest).min(longest)
     }
 }
 
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn a_hub_with_little_to_do_writes_at_once() {
         for (connections, rate) in [(1, 10.0), (100, 20.0), (1_000, 10.0), (1_000, 25.0)] {
-            let mut pace = Pace::new(LONGEST);
+            let mut pace = Pace::new(Duration::ZERO..=LONGEST);
             run(&mut pace, Duration::ZERO, 5.0, connections, rate);
             assert_eq!(pace.get(), Duration::ZERO, "{connections} at {rate}");
         }
@@ -160,7 +163,7 @@ mod tests {
     #[test]
     fn a_hub_that_would_drown_in_writes_holds_events_back_as_long_as_it_may() {
         for rate in [200.0, 400.0, 2_000.0] {
-            let mut pace = Pace::new(LONGEST);
+            let mut pace = Pace::new(Duration::ZERO..=LONGEST);
             let at = run(&mut pace, Duration::ZERO, 3.0, 1_000, rate);
             assert_eq!(pace.get(), LONGEST, "{rate}");
             // It stays there: what it saves does not make it stop to save.
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn in_between_the_pace_rises_with_the_rate() {
         let paces = [40.0, 60.0, 90.0, 120.0, 150.0, 200.0].map(|rate| {
-            let mut pace = Pace::new(LONGEST);
+            let mut pace = Pace::new(Duration::ZERO..=LONGEST);
             run(&mut pace, Duration::ZERO, 5.0, 1_000, rate);
             pace.get()
         });
@@ -187,14 +190,14 @@ mod tests {
 
     #[test]
     fn one_busy_connection_is_not_held_back_for_nothing() {
-        let mut pace = Pace::new(LONGEST);
+        let mut pace = Pace::new(Duration::ZERO..=LONGEST);
         run(&mut pace, Duration::ZERO, 5.0, 1, 100_000.0);
         assert!(pace.get() <= Duration::from_millis(1), "{:?}", pace.get());
     }
 
     #[test]
     fn after_a_pause_it_starts_anew() {
-        let mut pace = Pace::new(LONGEST);
+        let mut pace = Pace::new(Duration::ZERO..=LONGEST);
         let at = run(&mut pace, Duration::ZERO, 3.0, 1_000, 400.0);
         pace.wrote(10, 10, 10, 10 * WRITE);
         pace.tick(at + Duration::from_secs(60));
@@ -202,8 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn it_is_never_shorter_than_is_set() {
+        let shortest = Duration::from_millis(20);
+        let mut pace = Pace::new(shortest..=LONGEST);
+        assert_eq!(pace.get(), shortest);
+        let at = run(&mut pace, Duration::ZERO, 3.0, 1_000, 400.0);
+        assert_eq!(pace.get(), LONGEST);
+        run(&mut pace, at, 3.0, 1, 1.0);
+        assert_eq!(pace.get(), shortest);
+        let off = Pace::new(shortest..=Duration::ZERO);
+        assert_eq!(off.get(), Duration::ZERO);
+    }
+
+    #[test]
     fn a_setting_of_zero_turns_it_off() {
-        let mut pace = Pace::new(Duration::ZERO);
+        let mut pace = Pace::new(Duration::ZERO..=Duration::ZERO);
         run(&mut pace, Duration::ZERO, 3.0, 1_000, 400.0);
         assert_eq!(pace.get(), Duration::ZERO);
     }

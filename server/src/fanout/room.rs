@@ -11,6 +11,7 @@ use bytes::Bytes;
 use slab::Slab;
 
 use super::late::Subject;
+use super::moments::{GROUPS, Group};
 use super::{Audience, ChannelSet, Dispatch, Frame, Item, Visibility, guild_create};
 use crate::counters::EphemeralKind;
 use crate::protocol::objects::Member;
@@ -65,12 +66,19 @@ pub struct SubscriptionParts {
 pub struct Room {
     guild: GuildId,
     table: Arc<Visibility>,
+    /// The last position that everyone has.
     position: Position,
+    /// The last position that was taken in.
+    newest: Position,
     /// When something was handed out last, on the worker's clock.
     busy_at: Option<Duration>,
     subscribers: Slab<Subscriber>,
-    /// Dispatches to be handed out together; empty between calls.
+    /// Dispatches to be handed out together.
     run: Vec<Ready>,
+    /// How many of them each group has had.
+    had: [usize; GROUPS],
+    /// The last position that each group has.
+    handed: [Position; GROUPS],
     /// A delivery that a fault keeps back.
     #[cfg(any(test, feature = "fault-points"))]
     held: Option<wrongly::Held>,
@@ -101,9 +109,12 @@ impl Room {
             guild,
             table,
             position,
+            newest: position,
             busy_at: None,
             subscribers: Slab::new(),
             run: Vec::new(),
+            had: [0; GROUPS],
+            handed: [position; GROUPS],
             #[cfg(any(test, feature = "fault-points"))]
             held: None,
         }
@@ -119,9 +130,24 @@ impl Room {
         self.subscribers.len()
     }
 
-    /// The last position handed out.
+    /// The last position handed out, to everyone.
     pub const fn position(&self) -> Position {
         self.position
+    }
+
+    /// The last position that was taken in; what is after the one [handed out](Self::position) waits.
+    pub const fn newest(&self) -> Position {
+        self.newest
+    }
+
+    /// Dispatches that wait for a group at least.
+    pub fn waiting(&self) -> usize {
+        self.run.len()
+    }
+
+    /// Bytes of their bodies.
+    pub fn waiting_bytes(&self) -> usize {
+        self.run.iter().map(|ready| ready.frame.size()).sum()
     }
 
     /// Notes when something was handed out, on the worker's clock.
@@ -260,11 +286,26 @@ impl Room {
                     self.remove(*position, None, sink);
                 }
             }
-            if let Some(position) = item.position() {
-                self.position = self.position.max(position);
-            }
+            self.newest = self.newest.max(item.position().unwrap_or_default());
         }
         self.hand_out(sink);
+    }
+
+    /// Takes dispatches in that are to be [handed out](Self::hand_out_to) group by group, after those that wait already.
+    pub fn gather<'a>(&mut self, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
+        for dispatch in dispatches {
+            let ready = self.ready(dispatch);
+            self.newest = self.newest.max(ready.position.unwrap_or_default());
+            self.run.push(ready);
+        }
+    }
+
+    /// Forgets what waits, which will be asked for again. Nobody is handed twice what only some have been handed.
+    pub fn forget_waiting(&mut self) {
+        self.run.clear();
+        self.had = [0; GROUPS];
+        self.newest = self.position;
+        self.handed = [self.position; GROUPS];
     }
 
     fn ready(&self, dispatch: &Dispatch) -> Ready {
@@ -296,24 +337,54 @@ impl Room {
         }
     }
 
-    /// Hands the gathered dispatches out, subscriber by subscriber: each is touched once.
-    fn hand_out(&mut self, sink: &mut impl Deliver) {
-        if self.run.is_empty() {
-            return;
-        }
-        #[cfg(any(test, feature = "fault-points"))]
-        if self.hand_out_wrongly(sink) {
+    /// Hands out all that waits.
+    pub fn hand_out(&mut self, sink: &mut impl Deliver) {
+        if !self.run.is_empty() {
+            self.hand_out_where(None, sink);
             self.run.clear();
+            self.had = [0; GROUPS];
+        }
+        self.position = self.newest;
+        self.handed = [self.newest; GROUPS];
+    }
+
+    /// Hands out what waits for this group.
+    pub fn hand_out_to(&mut self, group: Group, sink: &mut impl Deliver) {
+        if self.had[group.index()] == self.run.len() {
             return;
         }
-        for (_, subscriber) in &self.subscribers {
-            for ready in &self.run {
+        self.hand_out_where(Some(group), sink);
+        self.had[group.index()] = self.run.len();
+        self.handed[group.index()] = self.newest;
+        self.position = self.handed.into_iter().fold(self.newest, Ord::min);
+        let by_all = self.had.into_iter().fold(self.run.len(), Ord::min);
+        self.run.drain(..by_all);
+        for had in &mut self.had {
+            *had -= by_all;
+        }
+    }
+
+    /// Hands everyone, or one group, what they have not had yet, subscriber by subscriber: each is touched once.
+    fn hand_out_where(&mut self, only: Option<Group>, sink: &mut impl Deliver) {
+        #[cfg(any(test, feature = "fault-points"))]
+        if self.hand_out_wrongly(only, sink) {
+            return;
+        }
+        for (_, subscriber) in &mut self.subscribers {
+            let group = subscriber.group();
+            if only.is_some_and(|only| only != group) {
+                continue;
+            }
+            for ready in &self.run[self.had[group.index()]..] {
                 if subscriber.gets(ready) {
                     sink.deliver(subscriber.session, &ready.frame, ready.position);
                 }
             }
+            if only.is_some() {
+                // Others have less.
+                subscriber.from = subscriber.from.max(self.newest);
+            }
         }
-        self.run.clear();
     }
 
     fn change_table(
@@ -380,6 +451,10 @@ impl Room {
 }
 
 impl Subscriber {
+    const fn group(&self) -> Group {
+        Group::of(self.session)
+    }
+
     fn gets(&self, ready: &Ready) -> bool {
         self.intents.contains(ready.intent)
             && match ready.channel {

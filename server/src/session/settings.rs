@@ -1,5 +1,6 @@
 //! What the gateway allows.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ pub struct GatewaySettings {
     pub resume_window: Duration,
     /// How much a session may hold.
     pub outbox: OutboxBounds,
-    /// How long an event may be held back to share a write with others.
-    pub pace_max: Duration,
+    /// How long an event is held back at least, and at most, to share a write with others.
+    pub pace: RangeInclusive<Duration>,
     /// Bytes after which a worker's trail goes on in another file.
     pub trail_max_bytes: u64,
     /// Sessions and unidentified connections of one worker.

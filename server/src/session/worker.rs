@@ -33,7 +33,7 @@ use smallvec::SmallVec;
 use gathering::Gathered;
 use leaving::Goodbye;
 use noting::Notes;
-use pacing::Held;
+use pacing::{Came, Held};
 
 use super::connection::Connection;
 use super::core::ConnectionCore;
@@ -52,6 +52,7 @@ use crate::counters::{Close, EphemeralKind, HubCounters, Label};
 use crate::fanout::batch::Batch;
 use crate::fanout::lane::{Encoding, Flushed, Lane};
 use crate::fanout::outbox::Reader;
+use crate::fanout::pace::Pace;
 use crate::fanout::sample::Sample;
 use crate::fanout::{Frame, HubId, Room};
 use crate::protocol::{CloseCode, GuildId, UserId};
@@ -113,7 +114,7 @@ pub struct Worker {
 impl Worker {
     /// A worker that is known as this hub.
     pub fn new(hub: HubId, shared: SessionShared) -> WorkerCell {
-        let pace_max = shared.settings.pace_max;
+        let pace = Pace::new(shared.settings.pace.clone());
         let log_every = shared.settings.log_deliveries_every;
         let trail = Trail::new(
             shared.trails.clone(),
@@ -137,7 +138,7 @@ impl Worker {
                 rejoining: HashMap::new(),
                 after: Aftermath::default(),
                 sample: Sample::new(log_every),
-                held: Held::new(pace_max),
+                held: Held::new(pace),
                 gathered: Gathered::default(),
                 trail,
                 batch: Batch::default(),
@@ -409,11 +410,11 @@ impl Worker {
 
     /// Does what deliveries have left to be done: drops, closes, writes.
     pub fn settle(&mut self) {
-        self.settle_as_of(None);
+        self.settle_as_of(Came::Now);
     }
 
-    /// The same for what came earlier, on the worker's clock.
-    fn settle_as_of(&mut self, came: Option<Duration>) {
+    /// The same for what may have come earlier.
+    fn settle_as_of(&mut self, came: Came) {
         self.counters.deliveries += std::mem::take(&mut self.after.delivered);
         let dropped = std::mem::take(&mut self.after.dropped);
         for (count, kind) in self

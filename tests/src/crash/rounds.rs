@@ -31,6 +31,8 @@ const KILL_MS: std::ops::Range<u64> = 20..250;
 const EARLY: u32 = 8;
 /// When an early kill comes, in milliseconds after the server's start line.
 const EARLY_MS: std::ops::Range<u64> = 0..20;
+/// How long every second server or so holds events back, in milliseconds.
+const PACE_MS: u64 = 40;
 /// Clients of each account that publishes.
 const CLIENTS: usize = 2;
 /// Requests that each makes in a round, about: the shorter the round, the denser.
@@ -200,7 +202,11 @@ impl Run {
     }
 
     async fn start(&mut self) {
-        let setup = self.setup.clone().data_of(&self.server);
+        let mut setup = self.setup.clone().data_of(&self.server);
+        if self.random.bool() {
+            // What is held back is on its way as well.
+            setup = setup.set(format!("gateway.pace_min_ms={PACE_MS}"));
+        }
         let started = tokio::task::spawn_blocking(|| setup.start()).await;
         self.server = started.expect("the server starts again");
     }

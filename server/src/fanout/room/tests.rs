@@ -225,7 +225,97 @@ fn audiences_are_kept_apart() {
     );
 }
 
+#[derive(Debug, Clone)]
+enum Step {
+    /// Messages come that are gathered.
+    Gather(u64),
+    /// A group's moment comes.
+    HandOutTo(usize),
+    /// Somebody's roles change, and a message that comes with it.
+    Change,
+    /// A session goes and comes back with what it has.
+    Move(usize),
+    /// The hub panicked: it asks for everything after the room's position.
+    Rejoin,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (1_u64..4).prop_map(Step::Gather),
+        6 => (0_usize..GROUPS).prop_map(Step::HandOutTo),
+        1 => Just(Step::Change),
+        2 => (0_usize..16).prop_map(Step::Move),
+        1 => Just(Step::Rejoin),
+    ];
+    proptest::collection::vec(step, 0..80)
+}
+
+fn dispatches(items: &[Item]) -> impl Iterator<Item = &Dispatch> {
+    items.iter().map(|item| match item {
+        Item::Dispatch(dispatch) => dispatch,
+        other => panic!("{other:?} cannot be gathered"),
+    })
+}
+
 proptest! {
+    /// *Invariant I3*, where groups are handed what waits at moments of their own: the position that a session stands at
+    /// is that of what it was handed, and it sees each message once.
+    #[test]
+    fn i3_order_holds_where_groups_have_their_moments(steps in steps()) {
+        let mut log: Vec<Item> = Vec::new();
+        let mut room = Room::new(GUILD, table(None), 0);
+        let mut places: Vec<usize> =
+            (0..16).map(|key| room.join(key, ALL, member(key as u64 + 2, &[]), 0)).collect();
+        let mut seen = Seen::default();
+        let after = |log: &[Item], position| -> Vec<Item> {
+            log.iter().filter(|item| item.position().unwrap() > position).cloned().collect()
+        };
+        for step in steps {
+            let next = log.last().map_or(1, |item| item.position().unwrap() + 1);
+            match step {
+                Step::Gather(count) => {
+                    log.extend((next..next + count).map(|position| message(position, OPEN)));
+                    room.gather(dispatches(&log[log.len() - count as usize..]));
+                }
+                Step::HandOutTo(group) => room.hand_out_to(Group::ALL[group], &mut seen),
+                Step::Change => {
+                    let changed = Item::Member { position: next, member: member(2, &[]) };
+                    log.extend([message(next, OPEN), changed]);
+                    room.apply(&log[log.len() - 2..], &mut seen);
+                    prop_assert_eq!(room.waiting(), 0);
+                }
+                Step::Move(key) => {
+                    let parts = room.take(places[key]).unwrap();
+                    let last = log.iter().rev().map(|item| item.position().unwrap());
+                    let handed = seen.of(key).len();
+                    let messages = last.filter(|position| *position <= parts.position).count();
+                    let changes = log.iter().filter(|item| {
+                        matches!(item, Item::Member { position, .. } if *position <= parts.position)
+                    });
+                    prop_assert_eq!(handed, messages - changes.count());
+                    // The worker hands out before it takes a session in.
+                    room.hand_out(&mut seen);
+                    let missed = after(&log, parts.position);
+                    places[key] = room.rejoin(key, ALL, parts, (&missed, 0), &mut seen).unwrap();
+                }
+                Step::Rejoin => {
+                    room.forget_waiting();
+                    let missed = after(&log, room.position());
+                    room.apply(&missed, &mut seen);
+                }
+            }
+            prop_assert!(room.position() <= room.newest());
+            prop_assert_eq!(room.waiting() == 0, room.waiting_bytes() == 0);
+        }
+        room.hand_out(&mut seen);
+        let messages = log.iter().filter(|item| matches!(item, Item::Dispatch(_)));
+        let expected: Vec<String> =
+            messages.map(|item| format!("m{}", item.position().unwrap())).collect();
+        for key in 0..16 {
+            prop_assert_eq!(seen.of(key), expected.clone());
+        }
+    }
+
     /// *Invariant I3*: whatever room it is in, and however often it moves between two, a session
     /// sees every message after the position at which it joined, in order, each once.
     #[test]

@@ -1,6 +1,6 @@
 //! A room that delivers wrongly on demand, for tests of whoever judges deliveries: compiled only with fault points.
 
-use super::{Deliver, Frame, Ready, Room, SessionKey, Subscriber};
+use super::{Deliver, Frame, Group, Ready, Room, SessionKey, Subscriber};
 use crate::protocol::{Intents, Position};
 use crate::supervision::faults::{Point, strikes};
 
@@ -19,21 +19,27 @@ impl Ready {
 }
 
 impl Room {
-    /// Hands the gathered dispatches out as a fault wants it; false where none strikes, and nothing was done.
-    pub(super) fn hand_out_wrongly(&mut self, sink: &mut impl Deliver) -> bool {
+    /// Hands everyone, or one group, what waits as a fault wants it; false where none strikes, and nothing was done.
+    pub(super) fn hand_out_wrongly(
+        &mut self,
+        only: Option<Group>,
+        sink: &mut impl Deliver,
+    ) -> bool {
         if !self.run.iter().any(Ready::is_message) {
             return false;
         }
+        let is_meant = |one: &Subscriber| only.is_none_or(|only| only == one.group());
         let sees = |subscriber: &Subscriber| {
-            self.run
+            self.not_had(subscriber)
                 .iter()
                 .any(|ready| ready.is_message() && subscriber.gets(ready))
         };
-        let Some(victim) = self.subscribers.iter().find(|(_, one)| sees(one)) else {
+        let mut meant = self.subscribers.iter().filter(|(_, one)| is_meant(one));
+        let Some(victim) = meant.find(|(_, one)| sees(one)) else {
             return false;
         };
         let victim = victim.1.session;
-        let stranger = self.stranger();
+        let stranger = self.stranger(is_meant);
         let strikes = |point| strikes(point, self.guild);
         let held = self.held.take();
         let loses = strikes(Point::LoseDelivery);
@@ -46,11 +52,14 @@ impl Room {
         }
         let mut keeps = None;
         for (_, subscriber) in &self.subscribers {
+            if !is_meant(subscriber) {
+                continue;
+            }
             let session = subscriber.session;
             let is_victim = session == victim;
             // Only the first message is touched.
             let mut is_first = true;
-            for ready in &self.run {
+            for ready in self.not_had(subscriber) {
                 let is_touched = ready.is_message() && is_first;
                 if leaks && is_touched && stranger == Some(session) {
                     is_first = false;
@@ -81,16 +90,30 @@ impl Room {
                 sink.deliver(session, &held.frame, held.position);
             }
         }
+        for (_, subscriber) in &mut self.subscribers {
+            if only.is_some() && is_meant(subscriber) {
+                subscriber.from = subscriber.from.max(self.newest);
+            }
+        }
         self.held = keeps;
         true
     }
 
+    /// What waits for a subscriber.
+    fn not_had(&self, subscriber: &Subscriber) -> &[Ready] {
+        &self.run[self.had[subscriber.group().index()]..]
+    }
+
     /// A session that does not see the channel of the first message.
-    fn stranger(&self) -> Option<SessionKey> {
-        let message = self.run.iter().find(|ready| ready.is_message())?;
+    fn stranger(&self, is_meant: impl Fn(&Subscriber) -> bool) -> Option<SessionKey> {
+        let blind = |one: &Subscriber| {
+            let mut waiting = self.not_had(one).iter();
+            let message = waiting.find(|ready| ready.is_message());
+            one.intents.contains(Intents::GUILD_MESSAGES)
+                && message.is_some_and(|message| !one.gets(message))
+        };
         let subscribers = self.subscribers.iter().map(|(_, subscriber)| subscriber);
-        let mut blind = subscribers
-            .filter(|one| one.intents.contains(Intents::GUILD_MESSAGES) && !one.gets(message));
+        let mut blind = subscribers.filter(|one| is_meant(one) && blind(one));
         blind.next().map(|subscriber| subscriber.session)
     }
 }

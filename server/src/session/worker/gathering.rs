@@ -1,111 +1,197 @@
-//! Items that wait until connections are written to.
+//! Items that wait until their sessions are written to.
 //!
 //! All sessions of a busy guild wait for their moments. If each item went into their outboxes as it comes, the memory of all
-//! of them would be fetched anew for each one: what is written in between drives it from the caches. So items of such a guild
-//! stay mail, with the room in the mailbox that they take, until just before somebody is written to, and then go into the
-//! outboxes together, session by session.
+//! of them would be fetched anew for each one: what is written in between drives it from the caches. So rooms keep items of
+//! such a guild, and each group of sessions is handed all that it has not had just before it is written to: a session is
+//! touched once in a pace.
 //!
-//! To everything else they are mail that has not been read yet: whatever other mail comes is dealt with after them.
+//! Whatever else the guild tells is dealt with after them, and so is what is asked of the worker.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
-use super::pacing::{GROUPS, next_moment};
-use crate::fanout::Item;
+use super::pacing::Came;
+use crate::fanout::moments::{GROUPS, Group};
+use crate::fanout::{Dispatch, Item};
 use crate::protocol::GuildId;
 use crate::session::links::HubMail;
-use crate::supervision::mail::Permit;
+#[cfg(any(test, feature = "fault-points"))]
+use crate::supervision::faults;
 
 /// Milliseconds that must lie between two moments for anything to be gathered.
 const WORTH_MS: u64 = 4;
-/// Most mail that is gathered. It is handed out at once then.
-const MOST: usize = 512;
+/// Most items that wait in all rooms. With more, all of them are handed out at once.
+const MOST: usize = 4_096;
+/// Most bytes of them.
+const MOST_BYTES: usize = 4 << 20;
 
-/// What is gathered.
+/// What is gathered in rooms.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    mail: Vec<GuildItems>,
+    /// Rooms in which something waits, and maybe some where it was handed out meanwhile.
+    guilds: Vec<GuildId>,
+    /// Items that came since it was counted what waits, and what waited then.
+    count: usize,
+    /// Bytes of them.
+    bytes: usize,
+    /// What each group waits for.
+    groups: [Option<Waiting>; GROUPS],
+}
+
+/// That something waits for a group.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
     /// When the first of it came, on the worker's clock.
     since: Duration,
     /// When it is to be handed out, in milliseconds of that clock.
     due_ms: u64,
 }
 
-#[derive(Debug)]
-struct GuildItems {
-    guild: GuildId,
-    items: Arc<[Item]>,
-    /// It still counts as waiting mail.
-    _permit: Permit,
-}
-
 impl Gathered {
-    /// When there is something to be handed out, in milliseconds of the worker's clock.
+    /// When something is to be handed out, in milliseconds of the worker's clock.
     pub(super) fn due_ms(&self) -> Option<u64> {
-        (!self.mail.is_empty()).then_some(self.due_ms)
+        let waiting = self.groups.iter().flatten();
+        waiting.map(|waiting| waiting.due_ms).min()
+    }
+
+    /// Notes what came now, for every group; answers when the first of them is due.
+    fn wait(&mut self, now: Duration, pace_ms: u64) -> Option<u64> {
+        let now_ms = now.as_millis() as u64;
+        for (group, waiting) in Group::ALL.into_iter().zip(&mut self.groups) {
+            waiting.get_or_insert_with(|| Waiting {
+                since: now,
+                due_ms: group.next_moment(now_ms, pace_ms.max(1)),
+            });
+        }
+        self.due_ms()
+    }
+
+    /// When the first of what is due by now came.
+    fn overdue_since(&self, now_ms: u64) -> Option<Duration> {
+        let waiting = self.groups.iter().flatten();
+        let overdue = waiting.filter(|waiting| waiting.due_ms <= now_ms);
+        overdue.map(|waiting| waiting.since).min()
     }
 }
 
 impl Worker {
     /// Whether items of a guild are to be gathered: where its sessions were handed something less than a pace ago, so that
-    /// they would have to wait anyway.
-    pub(super) fn gathers(&self, guild: GuildId) -> bool {
+    /// they would have to wait anyway. What changes the room is not, nor what comes with it.
+    pub(super) fn gathers(&self, guild: GuildId, items: &[Item]) -> bool {
         let pace = self.held.pace.get();
-        if self.held.is_empty() || (pace.as_millis() as u64) < GROUPS * WORTH_MS {
+        if (pace.as_millis() as u64) < GROUPS as u64 * WORTH_MS {
             return false;
         }
         let since = self.started.elapsed().saturating_sub(pace);
         let room = self.rooms.get(&guild);
-        room.is_some_and(|room| room.is_busy_since(since)) && !self.rejoining.contains_key(&guild)
+        room.is_some_and(|room| room.is_busy_since(since))
+            && !self.rejoining.contains_key(&guild)
+            && items.iter().all(|item| matches!(item, Item::Dispatch(_)))
     }
 
-    /// Keeps items until just before the next connection is written to.
-    pub(super) fn gather(&mut self, guild: GuildId, items: Arc<[Item]>, permit: Permit) {
+    /// Keeps items until just before sessions are written to.
+    pub(super) fn gather(&mut self, guild: GuildId, items: &[Item]) {
+        let Some(room) = self.rooms.get_mut(&guild) else {
+            return;
+        };
         self.counters.gathered += 1;
-        if self.gathered.mail.is_empty() {
-            let now = self.started.elapsed();
-            let pace_ms = self.held.pace.get().as_millis() as u64;
-            let due_ms = next_moment(now.as_millis() as u64, pace_ms.max(1));
-            (self.gathered.since, self.gathered.due_ms) = (now, due_ms);
+        if room.waiting() == 0 {
+            self.gathered.guilds.push(guild);
+        }
+        let seen = room.newest();
+        let is_new =
+            |dispatch: &&Dispatch| dispatch.position.is_none_or(|position| position > seen);
+        let dispatches = items.iter().filter_map(|item| match item {
+            Item::Dispatch(dispatch) => Some(dispatch),
+            _ => None,
+        });
+        let new = dispatches.filter(is_new).inspect(|dispatch| {
+            self.gathered.count += 1;
+            self.gathered.bytes += dispatch.body.len();
+        });
+        room.gather(new);
+        let now = self.started.elapsed();
+        let pace_ms = self.held.pace.get().as_millis() as u64;
+        if let Some(due_ms) = self.gathered.wait(now, pace_ms) {
             self.held.ring_for(due_ms);
         }
-        self.gathered.mail.push(GuildItems {
-            guild,
-            items,
-            _permit: permit,
-        });
-        if self.gathered.mail.len() >= MOST {
+        if self.gathered.count > MOST || self.gathered.bytes > MOST_BYTES {
             self.hand_out();
         }
     }
 
-    /// Asks the hub to hand out what is gathered; false where there is nothing.
+    /// Asks the hub to hand out what is due; false where nothing is.
     pub(super) fn ask_to_hand_out(&self) -> bool {
-        let is_due = !self.gathered.mail.is_empty();
+        let is_due = self.gathered.overdue_since(self.now_ms()).is_some();
         if is_due {
             self.shared.links.post(self.hub, HubMail::HandOut);
         }
         is_due
     }
 
-    /// Hands out what is gathered, guild by guild.
-    pub(super) fn hand_out(&mut self) {
-        if self.gathered.mail.is_empty() {
-            return;
-        }
-        // Should something panic, it is gone, and asked for again with everything else.
-        let mut mail = std::mem::take(&mut self.gathered.mail);
-        // What is of one guild stays in order.
-        mail.sort_by_key(|items| items.guild);
-        for of_guild in mail.chunk_by(|a, b| a.guild == b.guild) {
-            let guild = of_guild[0].guild;
-            if !self.rejoining.contains_key(&guild) {
-                self.on_items(guild, of_guild.iter().map(|it| &it.items[..]));
+    /// Hands the groups whose moments have come what waits for them.
+    pub(super) fn hand_out_due(&mut self) {
+        let now_ms = self.now_ms();
+        for group in Group::ALL {
+            let waiting = &mut self.gathered.groups[group.index()];
+            if let Some(waiting) = waiting.take_if(|waiting| waiting.due_ms <= now_ms) {
+                for place in 0..self.gathered.guilds.len() {
+                    let guild = self.gathered.guilds[place];
+                    #[cfg(any(test, feature = "fault-points"))]
+                    faults::hit(faults::Point::HubPanic, guild);
+                    self.in_room(guild, |room, sink| room.hand_out_to(group, sink));
+                }
+                self.settle_as_of(Came::At(waiting.since));
             }
         }
-        mail.clear();
-        self.gathered.mail = mail;
-        self.settle_as_of(Some(self.gathered.since));
+        self.count_gathered();
+    }
+
+    /// Hands out all that a guild's room keeps.
+    pub(super) fn hand_out_of(&mut self, guild: GuildId) {
+        if self
+            .rooms
+            .get(&guild)
+            .is_some_and(|room| room.waiting() > 0)
+        {
+            let since = self.gathered.overdue_since(self.now_ms());
+            self.in_room(guild, |room, sink| room.hand_out(sink));
+            self.settle_as_of(since.map_or(Came::Now, Came::At));
+        }
+    }
+
+    /// Hands out all that waits.
+    pub(super) fn hand_out(&mut self) {
+        if self.gathered.guilds.is_empty() {
+            return;
+        }
+        let since = self.gathered.overdue_since(self.now_ms());
+        for guild in std::mem::take(&mut self.gathered.guilds) {
+            self.in_room(guild, |room, sink| room.hand_out(sink));
+        }
+        self.gathered = Gathered::default();
+        self.settle_as_of(since.map_or(Came::Now, Came::At));
+    }
+
+    /// Forgets what waits: all guilds are joined again, and tell it again.
+    pub(super) fn forget_gathered(&mut self) {
+        self.gathered = Gathered::default();
+    }
+
+    fn count_gathered(&mut self) {
+        let rooms = &self.rooms;
+        let waits = |guild: &GuildId| rooms.get(guild).is_some_and(|room| room.waiting() > 0);
+        self.gathered.guilds.retain(waits);
+        let waiting = self
+            .gathered
+            .guilds
+            .iter()
+            .filter_map(|guild| rooms.get(guild));
+        let sizes = waiting.map(|room| (room.waiting(), room.waiting_bytes()));
+        let add = |sum: (usize, usize), size: (usize, usize)| (sum.0 + size.0, sum.1 + size.1);
+        (self.gathered.count, self.gathered.bytes) = sizes.fold((0, 0), add);
+        if self.gathered.guilds.is_empty() {
+            self.gathered.groups = [None; GROUPS];
+        }
     }
 }

@@ -21,18 +21,22 @@ use crate::supervision::mail::Mail;
 impl Worker {
     /// Mail for the hub.
     pub fn on_mail(&mut self, mail: Mail<HubMail>) {
-        let mail = match mail.message {
-            HubMail::News(GuildNews::Items { guild, items }) if self.gathers(guild) => {
-                self.gather(guild, items, mail.permit);
+        match &mail.message {
+            HubMail::News(GuildNews::Items { guild, items }) if self.gathers(*guild, items) => {
+                self.gather(*guild, items);
                 return;
             }
-            other => other,
-        };
-        // What came before this.
-        self.hand_out();
-        match mail {
-            HubMail::News(news) => self.on_news(news),
+            // What came before this.
+            HubMail::News(news) => self.hand_out_of(news.guild()),
+            HubMail::HandOut => {
+                self.hand_out_due();
+                return;
+            }
+            _ => self.hand_out(),
+        }
+        match mail.message {
             HubMail::HandOut => {}
+            HubMail::News(news) => self.on_news(news),
             HubMail::Yield(wanted) => self.yield_session(wanted),
             HubMail::Yielded {
                 wanted,
@@ -110,7 +114,7 @@ impl Worker {
         match news {
             GuildNews::Items { guild, items } => {
                 if !self.rejoining.contains_key(&guild) {
-                    self.on_items(guild, [&items[..]]);
+                    self.on_items(guild, &items);
                 }
             }
             GuildNews::Rejoined { guild, missed } => self.rejoined(guild, missed),
@@ -139,30 +143,23 @@ impl Worker {
         }
     }
 
-    /// Hands items out; those that the room has seen already are passed over: they are at the beginning of what came
-    /// together.
-    pub(super) fn on_items<'a>(
-        &mut self,
-        guild: GuildId,
-        parcels: impl IntoIterator<Item = &'a [Item]>,
-    ) {
+    /// Hands items out, after what waits; those that the room has seen already are passed over: they are at the beginning.
+    pub(super) fn on_items(&mut self, guild: GuildId, items: &[Item]) {
         #[cfg(any(test, feature = "fault-points"))]
         faults::hit(faults::Point::HubPanic, guild);
+        self.in_room(guild, |room, sink| {
+            let seen = room.newest();
+            let is_old = |item: &&Item| item.position().is_some_and(|position| position <= seen);
+            room.apply(items.iter().skip_while(is_old), sink);
+        });
+    }
+
+    /// Has a guild's room hand something out.
+    pub(super) fn in_room(&mut self, guild: GuildId, hand_out: impl FnOnce(&mut Room, &mut Sink)) {
         let Some(room) = self.rooms.get_mut(&guild) else {
             return;
         };
         room.set_busy(self.started.elapsed());
-        let mut seen = room.position();
-        let mut events = 0;
-        let items = parcels.into_iter().flat_map(|items| {
-            let before = seen;
-            seen = items.iter().filter_map(Item::position).fold(seen, Ord::max);
-            let is_old =
-                move |item: &&Item| item.position().is_some_and(|position| position <= before);
-            let new = items.iter().skip_while(is_old);
-            events += new.clone().count();
-            new
-        });
         let before = self.after.delivered;
         let mut sink = Sink {
             guild,
@@ -171,11 +168,11 @@ impl Worker {
             after: &mut self.after,
             trail: &mut self.trail,
         };
-        room.apply(items, &mut sink);
+        hand_out(room, &mut sink);
         let deliveries = self.after.delivered - before;
         if self.sample.takes(deliveries) {
             let hub = self.hub.0;
-            tracing::info!(%guild, hub, events, deliveries, "a fan-out");
+            tracing::info!(%guild, hub, deliveries, "a fan-out");
         }
     }
 

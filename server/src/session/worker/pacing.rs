@@ -1,8 +1,7 @@
 //! Writes that wait for company.
 //!
-//! A connection that was quiet for a pace is written to at once. One that was not is held until its own
-//! moment in the pace, which comes once in each: connections' moments are spread over it, so that the
-//! thread is never busy with writes for long. One timer serves the whole worker.
+//! A connection that was quiet for a pace is written to at once. One that was not is held until the next
+//! [moment](crate::fanout::moments) of its session's group. One timer serves the whole worker.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -12,13 +11,11 @@ use tokio::sync::Notify;
 
 use super::Worker;
 use crate::clock;
+use crate::fanout::moments::Group;
 use crate::fanout::pace::Pace;
 
 /// Milliseconds ahead that connections may be held for: more than the longest pace.
 const SLOTS: usize = 1_024;
-/// Moments in a pace. Each write alone would cost the thread a wake-up, and caches that have gone cold; all
-/// together would keep it from everything else for their time.
-pub(super) const GROUPS: u64 = 4;
 /// Writes of held connections before other tasks of the thread get their turn.
 const SLICE: usize = 64;
 
@@ -36,6 +33,14 @@ pub(super) struct Held {
     timer_ms: Option<u64>,
     /// Wakes the timer.
     bell: Rc<Notify>,
+}
+
+/// When something came that is to be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Came {
+    Now,
+    /// At this time of the worker's clock, which has passed.
+    At(Duration),
 }
 
 /// What the worker has written in one go.
@@ -59,9 +64,9 @@ impl Round {
 }
 
 impl Held {
-    pub(super) fn new(longest: Duration) -> Self {
+    pub(super) fn new(pace: Pace) -> Self {
         Self {
-            pace: Pace::new(longest),
+            pace,
             slots: vec![Vec::new(); SLOTS],
             count: 0,
             next_ms: 0,
@@ -70,20 +75,22 @@ impl Held {
         }
     }
 
-    /// Whether nobody waits.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Holds a connection until the moment that follows when its events came, or to be written to now where that has been.
-    fn hold(&mut self, key: usize, generation: u32, (came_ms, now_ms): (u64, u64), pace_ms: u64) {
+    /// Holds a connection until its group's moment that follows when its events came, or to be written to now where that
+    /// has been.
+    fn hold(
+        &mut self,
+        connection: (usize, u32),
+        group: Group,
+        (came_ms, now_ms): (u64, u64),
+        pace_ms: u64,
+    ) {
         if self.count == 0 {
             self.next_ms = now_ms;
         }
         self.count += 1;
-        let until_ms = moment(key, came_ms, pace_ms);
+        let until_ms = group.next_moment(came_ms, pace_ms);
         let until_ms = until_ms.clamp(self.next_ms, self.next_ms.max(now_ms) + SLOTS as u64 - 1);
-        self.slots[until_ms as usize % SLOTS].push((key, generation));
+        self.slots[until_ms as usize % SLOTS].push(connection);
         self.ring_for(until_ms);
     }
 
@@ -116,33 +123,18 @@ impl Held {
     }
 }
 
-/// The first moment of a connection after `now_ms`: one in each pace, evenly spread over connections.
-fn moment(key: usize, now_ms: u64, pace_ms: u64) -> u64 {
-    let spread = (key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    moment_of_group(spread % GROUPS, now_ms, pace_ms)
-}
-
-/// The first moment of any connection after `now_ms`.
-pub(super) fn next_moment(now_ms: u64, pace_ms: u64) -> u64 {
-    let moments = (0..GROUPS).map(|group| moment_of_group(group, now_ms, pace_ms));
-    moments.min().expect("invariant: there are groups")
-}
-
-fn moment_of_group(group: u64, now_ms: u64, pace_ms: u64) -> u64 {
-    let phase = group * pace_ms / GROUPS;
-    let into = (now_ms + pace_ms - phase) % pace_ms;
-    now_ms + pace_ms - into
-}
-
 impl Worker {
     /// Writes what the sessions in the list of those with something new are owed, now or at their
-    /// connections' next moment. `came` is when that came, on the worker's clock, where it was before now.
-    pub(super) fn flush_dirty(&mut self, came: Option<Duration>) {
+    /// connections' next moment after it came.
+    pub(super) fn flush_dirty(&mut self, came: Came) {
         if self.after.dirty.is_empty() {
             return;
         }
         let mut round = Round::begin();
-        let came = came.unwrap_or_else(|| round.started.duration_since(self.started));
+        let came = match came {
+            Came::Now => round.started.duration_since(self.started),
+            Came::At(time) => time,
+        };
         let pace = self.held.pace.get();
         let mut dirty = std::mem::take(&mut self.after.dirty);
         for key in dirty.drain(..) {
@@ -151,14 +143,20 @@ impl Worker {
             };
             session.dirty = false;
             if let Some(connection) = session.connection() {
-                self.write_or_hold(connection, (came, pace), &mut round);
+                self.write_or_hold(connection, Group::of(key), (came, pace), &mut round);
             }
         }
         self.after.dirty = dirty;
         self.note_writes(&round);
     }
 
-    fn write_or_hold(&mut self, key: usize, (came, pace): (Duration, Duration), round: &mut Round) {
+    fn write_or_hold(
+        &mut self,
+        key: usize,
+        group: Group,
+        (came, pace): (Duration, Duration),
+        round: &mut Round,
+    ) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -173,8 +171,8 @@ impl Worker {
         let now = round.started.duration_since(self.started);
         let times_ms = (came.as_millis() as u64, now.as_millis() as u64);
         let pace_ms = (pace.as_millis() as u64).max(1);
-        self.held
-            .hold(key, connection.generation, times_ms, pace_ms);
+        let connection = (key, connection.generation);
+        self.held.hold(connection, group, times_ms, pace_ms);
     }
 
     fn write(&mut self, key: usize, round: &mut Round) {
@@ -272,45 +270,18 @@ pub async fn keep_pace(worker: Weak<RefCell<Worker>>, bell: Rc<Notify>) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_connection_has_one_moment_in_every_pace() {
-        for key in 0..1_000 {
-            for pace_ms in [1, 2, 7, 45, 1_000] {
-                let mut now_ms = 12_345;
-                let first = moment(key, now_ms, pace_ms);
-                assert!((now_ms + 1..=now_ms + pace_ms).contains(&first));
-                for _ in 0..5 {
-                    let next = moment(key, now_ms, pace_ms);
-                    // Whenever it is asked before, it is the same.
-                    for ms in now_ms..next {
-                        assert_eq!(moment(key, ms, pace_ms), next);
-                    }
-                    assert_eq!(moment(key, next, pace_ms), next + pace_ms);
-                    now_ms = next;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn moments_are_spread_evenly() {
-        let mut counts = std::collections::BTreeMap::new();
-        for key in 0..4_000 {
-            *counts.entry(moment(key, 0, 45)).or_insert(0) += 1;
-        }
-        assert_eq!(counts.len(), 4);
-        let even = |count: &usize| (900..1_100).contains(count);
-        assert!(counts.values().all(even), "{counts:?}");
+    fn pace() -> Pace {
+        Pace::new(Duration::ZERO..=Duration::from_millis(45))
     }
 
     #[test]
     fn what_is_held_is_released_at_its_moment_and_once() {
-        let mut held = Held::new(Duration::from_millis(45));
+        let mut held = Held::new(pace());
         assert_eq!(held.due_ms(), None);
         let mut now_ms = 5_000;
         for round in 0..30 {
             for key in 0..100 {
-                held.hold(key, round, (now_ms, now_ms), 45);
+                held.hold((key, round), Group::of(key), (now_ms, now_ms), 45);
             }
             let mut released = Vec::new();
             while let Some(due_ms) = held.due_ms() {
@@ -318,7 +289,7 @@ mod tests {
                 assert!(due_ms > now_ms && due_ms <= now_ms + 45);
                 while let Some((key, generation)) = held.release(due_ms) {
                     assert_eq!(generation, round);
-                    assert_eq!(moment(key, now_ms, 45), due_ms);
+                    assert_eq!(Group::of(key).next_moment(now_ms, 45), due_ms);
                     released.push(key);
                 }
             }
@@ -327,32 +298,22 @@ mod tests {
             now_ms += 17 + u64::from(round) * 50;
         }
         // A timer that comes late releases what has become due meanwhile.
-        held.hold(1, 0, (now_ms, now_ms), 1_000);
-        held.hold(2, 0, (now_ms, now_ms), 3);
+        held.hold((1, 0), Group::of(1), (now_ms, now_ms), 1_000);
+        held.hold((2, 0), Group::of(2), (now_ms, now_ms), 3);
         let late = now_ms + 5_000;
         assert!(held.release(late).is_some() && held.release(late).is_some());
         assert!(held.release(late).is_none());
         // Whose moment has passed since its events came is released at once.
-        held.hold(3, 0, (late - 60, late + 1), 45);
-        held.hold(4, 0, (late + 1, late + 1), 45);
+        held.hold((3, 0), Group::of(3), (late - 60, late + 1), 45);
+        held.hold((4, 0), Group::of(4), (late + 1, late + 1), 45);
         assert_eq!(held.release(late + 1), Some((3, 0)));
         assert!(held.release(late + 1).is_none());
     }
 
     #[test]
-    fn the_next_moment_is_the_first_of_any_connection() {
-        for pace_ms in [1, 7, 45, 50] {
-            for now_ms in 1_000..1_120 {
-                let moments = (0..64).map(|key| moment(key, now_ms, pace_ms));
-                assert_eq!(moments.min(), Some(next_moment(now_ms, pace_ms)));
-            }
-        }
-    }
-
-    #[test]
     fn the_timer_is_rung_for_what_is_due_before_it() {
         let rings = |held: &Held| futures_util::FutureExt::now_or_never(held.bell.notified());
-        let mut held = Held::new(Duration::from_millis(45));
+        let mut held = Held::new(pace());
         held.ring_for(100);
         assert!(rings(&held).is_some());
         held.timer_ms = Some(90);

@@ -19,9 +19,10 @@ impl Worker {
     pub(super) fn lost(&mut self, guild: GuildId) {
         self.ask_guild_again(guild);
         let now_ms = self.now_ms();
-        let Some(room) = self.rooms.get(&guild) else {
+        let Some(room) = self.rooms.get_mut(&guild) else {
             return;
         };
+        room.forget_waiting();
         let sessions = room
             .sessions()
             .filter_map(|key| Some(attach_of(self.hub, key, self.sessions.get(key)?)))
@@ -38,6 +39,7 @@ impl Worker {
     /// The hub panicked over some mail: every guild is joined again, as if its mail were lost.
     pub fn after_panic(&mut self) {
         self.shared.counters.hub_restarts.inc();
+        self.forget_gathered();
         let guilds: Vec<GuildId> = self.rooms.keys().copied().collect();
         for guild in guilds {
             self.lost(guild);
@@ -51,7 +53,7 @@ impl Worker {
             return;
         }
         if let Some(missed) = missed {
-            self.on_items(guild, [&missed[..]]);
+            self.on_items(guild, &missed);
         } else {
             self.give_up_room(guild);
         }

@@ -36,6 +36,7 @@ impl Worker {
         self.rejoin_again(now_ms);
         self.settle();
         // The timer does this, unless it was lost to a panic.
+        self.hand_out_due();
         self.flush_held();
         self.keep_trail();
         let window_ms = self.shared.settings.resume_window.as_millis() as u64;
