@@ -21,12 +21,15 @@ use crate::clock;
 use crate::cluster::lease::Lease;
 use crate::cluster::view::{Node, View};
 use crate::placement::NodeName;
+use crate::supervision::pauses::Pauses;
 
 /// How often a change is tried where others make one at the same time.
 const ATTEMPTS: usize = 64;
 /// The first and the longest pause before a list is read again that others have written but that is not there yet.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
-const LAST_LOOK: Duration = Duration::from_millis(160);
+const LONGEST_LOOK: Duration = Duration::from_millis(80);
+/// For how long such a list is looked for. The next beat brings it in any case.
+const LOOKED_FOR: Duration = Duration::from_millis(300);
 
 /// What a node says of itself, and how patient it is.
 #[derive(Debug, Clone)]
@@ -187,32 +190,32 @@ struct Keeper {
 }
 
 /// A list that was written, but not kept yet by most of the servers that keep it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Late {
     generation: u64,
     /// When it is looked for again.
     at: Instant,
-    pause: Duration,
+    pauses: Pauses,
+    /// When it is given up.
+    end: Instant,
 }
 
 impl Late {
     fn of(written: &[u8]) -> Option<Self> {
         let view: View = serde_json::from_slice(written).ok()?;
+        let now = clock::now();
         Some(Self {
             generation: view.generation,
-            at: clock::now(),
-            pause: FIRST_LOOK,
+            at: now,
+            pauses: Pauses::new(FIRST_LOOK, LONGEST_LOOK),
+            end: now + LOOKED_FOR,
         })
     }
 
-    /// The next look, where the list is at `generation` now. The next beat brings it in any case.
-    fn next(self, generation: u64) -> Option<Self> {
-        let is_late = generation < self.generation && self.pause <= LAST_LOOK;
-        is_late.then(|| Self {
-            at: clock::now() + self.pause,
-            pause: self.pause * 2,
-            ..self
-        })
+    /// The next look, where the list is at `generation` now.
+    fn next(mut self, generation: u64) -> Option<Self> {
+        self.at = clock::now() + self.pauses.pause();
+        (generation < self.generation && self.at < self.end).then_some(self)
     }
 }
 
@@ -474,4 +477,33 @@ impl Keeper {
 pub fn new_incarnation() -> u64 {
     // The upper bit stays free, and 0 means nobody.
     (fresh() as u64 >> 1).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_late_is_looked_for_soon_and_not_for_ever() {
+        let began = clock::now();
+        let written = View {
+            generation: 7,
+            ..View::default()
+        };
+        let written = serde_json::to_vec(&written).unwrap();
+        let mut late = Late::of(&written).unwrap();
+        assert!(late.at <= clock::now());
+        let mut looks = 0;
+        while let Some(next) = late.clone().next(6) {
+            assert!(next.at < began + 2 * LOOKED_FOR);
+            looks += 1;
+            // Instead of waiting.
+            let waited = next.at.saturating_duration_since(clock::now());
+            let end = next.end.checked_sub(waited).unwrap_or(began);
+            late = Late { end, ..next };
+        }
+        assert!((3..100).contains(&looks), "{looks}");
+        assert!(Late::of(&written).unwrap().next(7).is_none(), "it is there");
+        assert!(Late::of(b"no list").is_none());
+    }
 }

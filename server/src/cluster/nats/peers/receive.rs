@@ -21,7 +21,6 @@ use crate::guild::actor::GuildMail;
 use crate::guild::command::Request;
 use crate::guild::core::Attach;
 use crate::guild::remote::Asked;
-use crate::guild::router::Router;
 use crate::protocol::{ApiError, GuildId};
 
 /// Requests of other nodes that are under way.
@@ -179,7 +178,7 @@ impl Inner {
         let Some(router) = self.router.get() else {
             return;
         };
-        knows(router, generation).await;
+        knows(generation, || router.generation()).await;
         let name = |attach: &mut Attach| attach.hub = self.hub_of(peer, attach.hub);
         match &mut mail {
             GuildMail::Attach(attach) | GuildMail::Reattach(attach, _) => name(attach),
@@ -196,9 +195,9 @@ impl Inner {
 }
 
 /// Waits a moment for the list of nodes by which somebody else has sent something here: it may not have come yet.
-async fn knows(router: &Router, generation: u64) {
+async fn knows(generation: u64, known: impl Fn() -> u64) {
     let end = Instant::now() + EARLY;
-    while router.generation() < generation && Instant::now() < end {
+    while known() < generation && Instant::now() < end {
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -229,7 +228,7 @@ pub(super) async fn requests(inner: Weak<Inner>, mut messages: Subscriber) {
             let unavailable = Asked::Answered(Err(ApiError::UNAVAILABLE));
             let asked = match (request, place.is_some()) {
                 (Some(request), true) => {
-                    knows(&router, generation).await;
+                    knows(generation, || router.generation()).await;
                     router.ask_here(GuildId::new(guild), request, end).await
                 }
                 _ => unavailable,
@@ -253,7 +252,28 @@ pub(super) async fn requests(inner: Weak<Inner>, mut messages: Subscriber) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_sent_by_a_newer_list_waits_for_that_list_and_not_for_ever() {
+        let known = Cell::new(1);
+        let waits = async {
+            knows(2, || known.get()).await;
+            assert_eq!(known.get(), 2);
+        };
+        let comes = async {
+            tokio::time::sleep(3 * LOOK).await;
+            known.set(2);
+        };
+        tokio::join!(waits, comes);
+        let began = Instant::now();
+        knows(1, || known.get()).await;
+        assert!(began.elapsed() < EARLY, "an older one is not waited for");
+        knows(3, || known.get()).await;
+        assert!(began.elapsed() >= EARLY);
+    }
 
     #[test]
     fn parcels_are_put_together_and_gaps_are_seen() {
