@@ -38,7 +38,7 @@ use crate::fanout::mail::{GuildNews, HubLink};
 use crate::fanout::{HubId, Item};
 use crate::journal::{JournalFuture, Snapshot};
 use crate::protocol::{GuildId, MessageId, Position, UserId};
-use crate::spans;
+use crate::spans::{self, Stretch};
 use crate::supervision::budget::RestartBudget;
 use crate::supervision::mail::Mail;
 use retention::Trimming;
@@ -56,6 +56,9 @@ struct Subscription {
     lost: bool,
 }
 
+/// Sessions that attach with a past, and the position that they have.
+type Returning = HashMap<(HubId, u64), Position>;
+
 /// A request that is being handled: should the guild panic, it is tried once more.
 struct InHand {
     ticket: u64,
@@ -68,16 +71,15 @@ struct InHand {
 pub struct GuildActor {
     id: GuildId,
     core: GuildCore,
-    tools: GuildTools,
+    tools: Arc<GuildTools>,
     registry: Registry,
     stats: Arc<GuildStats>,
     tickets: Slab<asked::Asked>,
-    stages: asked::Stages,
-    subscriptions: SmallVec<[Subscription; 4]>,
+    stages: Option<Box<asked::Stages>>,
+    subscriptions: SmallVec<[Subscription; 1]>,
     recent: RecentItems,
     /// Sessions that attach with a past: the position that they have.
-    returning: HashMap<(HubId, u64), Position>,
-    outputs: Vec<Output>,
+    returning: Option<Box<Returning>>,
     /// The position at the last housekeeping.
     seen_position: Position,
     append_started: Option<Instant>,
@@ -99,15 +101,15 @@ pub struct GuildActor {
     fell: Option<Instant>,
     /// How long the next load waits.
     backoff: Duration,
-    in_hand: Option<InHand>,
-    // Boxed, as what follows: hardly any guild ever has it, and each would make room for it.
+    // Boxed, as what follows and some of what is above: a guild at rest has none of it, and each would make room for it.
+    in_hand: Option<Box<InHand>>,
     retry: Option<Box<InHand>>,
     /// The state before a panic or a failed append, with the answers that wait.
     former: Option<Box<GuildCore>>,
     /// Who waits for records to be read back, with the position that they have.
     parked: Vec<(Position, rejoin::Parked)>,
     /// Requests that wait for messages to be read back.
-    recalls: recall::Recalls,
+    recalls: Option<Box<recall::Recalls>>,
     /// When it was last looked which messages are over.
     looked_at_history: Option<Instant>,
     trimming: Trimming,
@@ -117,9 +119,9 @@ pub struct GuildActor {
     /// When something last asked for the guild.
     used: Instant,
     /// Until it is given the word by the actor that it follows.
-    succession: Option<handover::Succession>,
+    succession: Option<Box<handover::Succession>>,
     /// From when it is told to leave until it has handed over.
-    released: Option<handover::Released>,
+    released: Option<Box<handover::Released>>,
     /// While it is to go to another node, and once it has.
     departing: Option<Box<departure::Departing>>,
 }
@@ -128,7 +130,7 @@ impl GuildActor {
     /// An actor that loads the guild when it starts.
     pub fn new(
         id: GuildId,
-        tools: GuildTools,
+        tools: Arc<GuildTools>,
         registry: Registry,
         stats: Arc<GuildStats>,
         tenure: Tenure,
@@ -141,11 +143,10 @@ impl GuildActor {
             registry,
             stats,
             tickets: Slab::new(),
-            stages: asked::Stages::default(),
+            stages: None,
             subscriptions: SmallVec::new(),
             recent: RecentItems::default(),
-            returning: HashMap::new(),
-            outputs: Vec::new(),
+            returning: None,
             seen_position: 0,
             append_started: None,
             in_flight: None,
@@ -161,7 +162,7 @@ impl GuildActor {
             retry: None,
             former: None,
             parked: Vec::new(),
-            recalls: recall::Recalls::default(),
+            recalls: None,
             looked_at_history: None,
             trimming: Trimming::Idle,
             tail_bytes: 0,
@@ -185,11 +186,10 @@ impl GuildActor {
     fn release(&mut self) {
         // Before anybody is answered, so that who asks next sees it.
         GuildStats::set(&self.stats.position, self.core.acknowledged());
-        let mut outputs = std::mem::take(&mut self.outputs);
-        outputs.extend(self.core.outputs());
+        let outputs: SmallVec<[Output; 2]> = self.core.outputs().collect();
         let mut items: Vec<Item> = Vec::new();
         let mut answers = Vec::new();
-        for output in outputs.drain(..) {
+        for output in outputs {
             match output {
                 Output::Reply { ticket, outcome } => answers.push((ticket, outcome)),
                 Output::Item(item) => {
@@ -202,7 +202,7 @@ impl GuildActor {
                     result,
                 } => {
                     self.broadcast(&mut items);
-                    let missed = match self.returning.remove(&(hub, session)) {
+                    let missed = match self.returned(hub, session) {
                         Some(since) => self.recent.since(since),
                         None => Some(Arc::default()),
                     };
@@ -221,7 +221,6 @@ impl GuildActor {
         for (ticket, outcome) in answers {
             self.answer(ticket, outcome);
         }
-        self.outputs = outputs;
         if self.core.is_settled() {
             self.drop_empty_subscriptions();
         }
@@ -268,7 +267,8 @@ impl GuildActor {
                 );
             }
         }
-        self.stages.fan_out = begun.map(|begun| (begun, clock::now()));
+        let fan_out = begun.map(|begun| (begun, clock::now()));
+        self.note_stage(|stages| &mut stages.fan_out, fan_out);
     }
 
     fn post(&mut self, hub: HubId, news: GuildNews) {
@@ -306,12 +306,14 @@ impl GuildActor {
     }
 
     fn hub_gone(&mut self, hub: HubId) {
-        self.returning.retain(|(of, _), _| *of != hub);
+        if let Some(returning) = &mut self.returning {
+            returning.retain(|(of, _), _| *of != hub);
+        }
         self.core.forget_hub(&self.moment(), hub);
     }
 
     fn detach(&mut self, hub: HubId, session: u64, user: UserId) {
-        self.returning.remove(&(hub, session));
+        self.returned(hub, session);
         self.core.detach(&self.moment(), hub, session, user);
     }
 
@@ -354,11 +356,33 @@ impl GuildActor {
         }
     }
 
+    /// A session attaches with a past.
+    fn returns(&mut self, hub: HubId, session: u64, since: Position) {
+        let returning = self.returning.get_or_insert_default();
+        returning.insert((hub, session), since);
+    }
+
+    /// The position that it came with, where it did.
+    fn returned(&mut self, hub: HubId, session: u64) -> Option<Position> {
+        self.returning.as_mut()?.remove(&(hub, session))
+    }
+
+    /// Notes when something was done that requests wait for, or that nobody wants to know.
+    fn note_stage(
+        &mut self,
+        stage: impl FnOnce(&mut asked::Stages) -> &mut Option<Stretch>,
+        stretch: Option<Stretch>,
+    ) {
+        if stretch.is_some() || self.stages.is_some() {
+            *stage(self.stages.get_or_insert_default()) = stretch;
+        }
+    }
+
     /// Gives back the room of queues that are empty.
     fn give_back(&mut self) {
-        self.outputs.shrink_to_fit();
         self.tickets.shrink_to_fit();
-        self.returning.shrink_to_fit();
+        self.returning.take_if(|returning| returning.is_empty());
+        self.subscriptions.shrink_to_fit();
         self.core.give_back();
     }
 

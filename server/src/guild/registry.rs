@@ -33,7 +33,7 @@ pub struct Registry {
 struct Inner {
     running: DashMap<GuildId, Running>,
     executors: Executors,
-    tools: GuildTools,
+    tools: Arc<GuildTools>,
     bounds: MailBounds,
     incarnations: AtomicU64,
     /// Whether the node stops: then no guild is moved any more.
@@ -135,7 +135,7 @@ impl Registry {
         let inner = Inner {
             running: DashMap::new(),
             executors,
-            tools,
+            tools: Arc::new(tools),
             bounds,
             incarnations: AtomicU64::new(0),
             draining: AtomicBool::new(false),
@@ -162,7 +162,7 @@ impl Registry {
         let gauge = Arc::new(MailGauge::new(self.inner.bounds));
         let actor_stats = Arc::clone(&stats);
         let tenure = self.new_tenure();
-        let (registry, tools) = (self.clone(), self.inner.tools.clone());
+        let (registry, tools) = (self.clone(), Arc::clone(&self.inner.tools));
         let actor_tenure = tenure.clone();
         let address = guarded::start_on(seat.arbiter(), seat.mark(id, &stats), move |_| {
             GuildActor::new(id, tools, registry, actor_stats, actor_tenure)

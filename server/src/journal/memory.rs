@@ -42,7 +42,9 @@ impl Log {
     }
 
     fn push(&mut self, record: NewRecord) {
-        self.records.push_back(record.bytes);
+        // As large as it is: what it was written into has room to spare.
+        self.records
+            .push_back(Bytes::copy_from_slice(&record.bytes));
         let position = self.last();
         if let Some(about) = record.about {
             let entries = about.messages.into_iter();

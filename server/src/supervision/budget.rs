@@ -22,7 +22,8 @@ pub struct BudgetSettings {
 pub struct RestartBudget {
     settings: BudgetSettings,
     /// When it panicked, within the window, oldest first.
-    panics: VecDeque<Instant>,
+    #[allow(clippy::box_collection)] // hardly any actor ever has one
+    panics: Option<Box<VecDeque<Instant>>>,
 }
 
 /// What is to be done after a panic.
@@ -39,37 +40,37 @@ impl RestartBudget {
     pub const fn new(settings: BudgetSettings) -> Self {
         Self {
             settings,
-            panics: VecDeque::new(),
+            panics: None,
         }
     }
 
     /// Notes a panic.
     pub fn panicked(&mut self, now: Instant) -> Verdict {
         let window = self.settings.window;
-        while self
-            .panics
+        let panics = self.panics.get_or_insert_default();
+        while panics
             .front()
             .is_some_and(|at| now.duration_since(*at) > window)
         {
-            self.panics.pop_front();
+            panics.pop_front();
         }
-        if self.panics.len() >= self.settings.restarts {
+        if panics.len() >= self.settings.restarts {
             return Verdict::Quarantine;
         }
-        let wait = match self.panics.len() {
+        let wait = match panics.len() {
             0 => Duration::ZERO,
             before => {
                 let doublings = u32::try_from(before - 1).unwrap_or(u32::MAX).min(16);
                 (FIRST_BACKOFF * 2_u32.pow(doublings)).min(MAX_BACKOFF)
             }
         };
-        self.panics.push_back(now);
+        panics.push_back(now);
         Verdict::Restart(wait)
     }
 
     /// Makes the budget whole again.
     pub fn reset(&mut self) {
-        self.panics.clear();
+        self.panics = None;
     }
 }
 

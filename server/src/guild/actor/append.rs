@@ -65,7 +65,8 @@ impl GuildActor {
         if let Some(started) = self.append_started.take() {
             let append_seconds = &self.tools.counters.append_seconds;
             append_seconds.observe(started.elapsed());
-            self.stages.append = spans::is_on().then(|| (started, clock::now()));
+            let append = spans::is_on().then(|| (started, clock::now()));
+            self.note_stage(|stages| &mut stages.append, append);
         }
         match result {
             Ok(position) => {

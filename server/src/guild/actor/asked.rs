@@ -46,7 +46,7 @@ impl Asked {
 
     /// Tells of a request that is answered now. The append that it waited for began after its handling did, and is the
     /// last one that ended; where none did, nothing was written for it.
-    pub(super) fn tell(&self, guild: GuildId, stages: &Stages, sessions: u64, hubs: u64) {
+    pub(super) fn tell(&self, guild: GuildId, stages: Option<&Stages>, sessions: u64, hubs: u64) {
         if !self.way.is_on() {
             return;
         }
@@ -56,8 +56,8 @@ impl Asked {
         self.way.guild(&GuildSpan {
             guild,
             handled: (self.since, clock::now()),
-            journal: own(stages.append),
-            fan_out: own(stages.fan_out),
+            journal: own(stages.and_then(|stages| stages.append)),
+            fan_out: own(stages.and_then(|stages| stages.fan_out)),
             sessions,
             hubs,
         });

@@ -7,7 +7,6 @@ use std::time::Instant;
 use actix::{ActorContext, AsyncContext, Context};
 use tokio::sync::oneshot;
 
-use super::recall::Recalls;
 use super::rejoin::Parked;
 use super::waits::waits;
 use super::{GuildActor, GuildMail};
@@ -87,7 +86,7 @@ impl GuildActor {
         };
         // Nothing is written or broadcast any more, whatever still comes.
         self.tenure.evicted.set();
-        self.recalls = Recalls::default();
+        self.recalls = None;
         self.redirect();
         for (since, who) in std::mem::take(&mut self.parked) {
             // Hubs join again as a whole.

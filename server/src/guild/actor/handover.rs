@@ -1,6 +1,7 @@
 //! Leaving an executor, and taking a guild over on another one.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
@@ -30,9 +31,9 @@ impl GuildActor {
     /// handles no mail before it was given the word.
     pub(in crate::guild) fn successor(
         id: GuildId,
-        tools: GuildTools,
+        tools: Arc<GuildTools>,
         registry: Registry,
-        stats: std::sync::Arc<GuildStats>,
+        stats: Arc<GuildStats>,
         tenure: Tenure,
         word: oneshot::Receiver<Word>,
         ready: oneshot::Sender<()>,
@@ -42,7 +43,7 @@ impl GuildActor {
             ready: Some(ready),
         };
         Self {
-            succession: Some(succession),
+            succession: Some(Box::new(succession)),
             ..Self::new(id, tools, registry, stats, tenure)
         }
     }
@@ -62,7 +63,7 @@ impl GuildActor {
 
     /// Hands the guild over. After a panic meanwhile it is tried again.
     pub(super) fn release_to(&mut self, handing: Handing, ctx: &mut Context<Self>) {
-        self.released = Some((handing, clock::now()));
+        self.released = Some(Box::new((handing, clock::now())));
         self.hand_over(ctx);
     }
 
@@ -73,16 +74,17 @@ impl GuildActor {
         }
         #[cfg(any(test, feature = "fault-points"))]
         faults::hit(faults::Point::ReleasePanic, self.id);
-        let Some((handing, released)) = self.released.take() else {
+        let Some(released) = self.released.take() else {
             return false;
         };
+        let (handing, released) = *released;
         let recover =
             self.former.is_some() || !self.claimed || self.stats.health() == Health::Failed;
         let nobody = Self::new(
             self.id,
-            self.tools.clone(),
+            Arc::clone(&self.tools),
             self.registry.clone(),
-            std::sync::Arc::clone(&self.stats),
+            Arc::clone(&self.stats),
             self.tenure.clone(),
         );
         let handover = Handover {

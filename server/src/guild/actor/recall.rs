@@ -76,7 +76,7 @@ impl GuildActor {
         let at = self.moment();
         if self.core.wants(&at, &request.request).is_empty() {
             self.handle_known(&at, request);
-        } else if let Err(request) = self.recalls.push(request) {
+        } else if let Err(request) = self.recalls.get_or_insert_default().push(request) {
             self.give_up_recall(&request);
         }
     }
@@ -88,11 +88,16 @@ impl GuildActor {
 
     /// Begins a round if there is something to be read, and its read once that is exact.
     pub(super) fn recall(&mut self, ctx: &mut Context<Self>) {
-        if self.recalls.round.is_none() {
+        let Some(recalls) = &self.recalls else {
+            return;
+        };
+        if recalls.round.is_none() {
             self.begin_round();
         }
         let acknowledged = self.core.acknowledged();
-        let Some(round) = &mut self.recalls.round else {
+        let Some(round) = self.recalls.as_mut().and_then(|it| it.round.as_mut()) else {
+            // Nothing waits any more.
+            self.recalls = None;
             return;
         };
         if round.reading || acknowledged < round.position {
@@ -113,7 +118,7 @@ impl GuildActor {
 
     /// What was being read is to be read again: whoever read it is gone.
     pub(super) fn recall_again(&mut self) {
-        if let Some(round) = &mut self.recalls.round {
+        if let Some(round) = self.recalls.as_mut().and_then(|it| it.round.as_mut()) {
             round.reading = false;
         }
     }
@@ -121,7 +126,7 @@ impl GuildActor {
     fn begin_round(&mut self) {
         let (mut requests, mut spans) = (Vec::new(), Vec::new());
         while requests.len() < ROUND
-            && let Some(waiting) = self.recalls.pop()
+            && let Some(waiting) = self.recalls.as_mut().and_then(|it| it.pop())
         {
             let at = self.moment();
             let wanted = self.core.wants(&at, &waiting.request.request);
@@ -138,7 +143,7 @@ impl GuildActor {
         }
         if !requests.is_empty() {
             self.core.begin_recall();
-            self.recalls.round = Some(Round {
+            self.recalls.get_or_insert_default().round = Some(Round {
                 requests,
                 spans: spans.into(),
                 position: self.core.position(),
@@ -148,7 +153,7 @@ impl GuildActor {
     }
 
     fn recalled(&mut self, read: Result<Recollection, JournalError>, ctx: &mut Context<Self>) {
-        let Some(round) = self.recalls.round.take() else {
+        let Some(round) = self.recalls.as_mut().and_then(|it| it.round.take()) else {
             return;
         };
         let useful = match read {
@@ -180,7 +185,7 @@ impl GuildActor {
         }
         self.core.end_recall();
         for waiting in again.into_iter().rev() {
-            self.recalls.push_front(waiting);
+            self.recalls.get_or_insert_default().push_front(waiting);
         }
         self.advance(ctx);
     }

@@ -3,12 +3,12 @@
 //! Mail that waits stays. Who was answered nothing yet is told what the journal holds. Hubs join
 //! again and are sent what they missed, so that sessions notice nothing but a pause.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::load::{Loaded, load};
-use super::recall::Recalls;
 use super::retention::Trimming;
 use super::{GuildActor, InHand};
 use crate::clock;
@@ -37,7 +37,11 @@ impl GuildActor {
     /// Reads the journal; mail waits meanwhile.
     pub(super) fn load(&mut self, ctx: &mut Context<Self>) {
         self.stats.set_health(Health::Loading);
-        let (tools, id, evicted) = (self.tools.clone(), self.id, self.tenure.evicted.clone());
+        let (tools, id, evicted) = (
+            Arc::clone(&self.tools),
+            self.id,
+            self.tenure.evicted.clone(),
+        );
         let wait = std::mem::take(&mut self.backoff);
         let load = async move {
             let load = async {
@@ -155,8 +159,8 @@ impl GuildActor {
         self.in_flight = None;
         self.claiming = None;
         self.handled = 0;
-        self.returning.clear();
-        self.recalls = Recalls::default();
+        self.returning = None;
+        self.recalls = None;
         self.trimming = Trimming::Idle;
         self.looked_at_history = None;
         for (_, who) in std::mem::take(&mut self.parked) {
@@ -241,7 +245,7 @@ impl GuildActor {
         if let Some(mut request) = self.in_hand.take() {
             request.attempts += 1;
             if request.attempts < MAX_ATTEMPTS {
-                self.retry = Some(Box::new(request));
+                self.retry = Some(request);
             } else {
                 tracing::error!(guild = %self.id, "a request that makes the guild panic is dropped");
                 self.answer(request.ticket, Err(ApiError::INTERNAL));
@@ -275,7 +279,7 @@ impl GuildActor {
     /// Handles a request that nothing is missing for.
     pub(super) fn handle_known(&mut self, at: &Moment, request: InHand) {
         let (ticket, again) = (request.ticket, request.request.clone());
-        self.in_hand = Some(request);
+        self.in_hand = Some(Box::new(request));
         #[cfg(any(test, feature = "fault-points"))]
         if let Command::CreateMessage(..) = again.command {
             faults::hit(faults::Point::HandlerPanic, self.id);
@@ -297,7 +301,7 @@ impl GuildActor {
         let sessions = GuildStats::get(&self.stats.sessions);
         asked.tell(
             self.id,
-            &self.stages,
+            self.stages.as_deref(),
             sessions,
             self.subscriptions.len() as u64,
         );

@@ -41,7 +41,7 @@ impl GuildActor {
             self.park(since, Parked::Session(attach), ctx);
             return;
         }
-        self.returning.insert((attach.hub, attach.session), since);
+        self.returns(attach.hub, attach.session, since);
         self.attach(&attach);
     }
 
@@ -143,7 +143,7 @@ impl GuildActor {
         match who {
             Parked::Session(attach) => {
                 // Attached all the same, so that the answer finds the session: it may not go on.
-                self.returning.insert((attach.hub, attach.session), 0);
+                self.returns(attach.hub, attach.session, 0);
                 self.attach(&attach);
             }
             Parked::Hub(hub, _) => {

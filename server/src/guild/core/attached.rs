@@ -21,7 +21,7 @@ pub(super) struct Attached {
     users: BTreeMap<UserId, Online>,
     hubs: BTreeMap<HubId, Hub>,
     /// [`Attached::presences_json`], until a shown presence changes.
-    presences: Option<Bytes>,
+    presences: Option<Box<Bytes>>,
 }
 
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Attached {
     /// All presences that are not offline, as a JSON array.
     pub(super) fn presences_json(&mut self, guild: &Guild) -> Bytes {
         if let Some(presences) = &self.presences {
-            return presences.clone();
+            return Bytes::clone(presences);
         }
         let online = self
             .users
@@ -141,7 +141,7 @@ impl Attached {
         let presences = Bytes::from(json::array(online, |out, (member, online)| {
             write_presence(out, &member.user, &online.shown);
         }));
-        self.presences = Some(presences.clone());
+        self.presences = Some(Box::new(presences.clone()));
         presences
     }
 

@@ -26,9 +26,12 @@ pub(super) struct Used {
     pub(super) at_ms: u64,
 }
 
-/// The nonces of the last minutes.
+/// The nonces of the last minutes; owns nothing before the first.
 #[derive(Debug, Default)]
-pub(super) struct Nonces {
+pub(super) struct Nonces(Option<Box<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
     /// Oldest first.
     order: VecDeque<Used>,
     /// The newest message of each key, and when.
@@ -39,22 +42,21 @@ impl Nonces {
     /// Notes a nonce and forgets those that are too old or too many.
     pub(super) fn remember(&mut self, used: Used, limits: &CoreSettings) {
         let oldest = used.at_ms.saturating_sub(limits.nonce_ttl_ms);
-        self.by_key
-            .insert(Arc::clone(&used.key), (used.message, used.at_ms));
-        self.order.push_back(used);
-        while self.order.len() > limits.max_nonces
-            || self.order.front().is_some_and(|used| used.at_ms < oldest)
+        let Known { order, by_key } = &mut **self.0.get_or_insert_default();
+        by_key.insert(Arc::clone(&used.key), (used.message, used.at_ms));
+        order.push_back(used);
+        while order.len() > limits.max_nonces
+            || order.front().is_some_and(|used| used.at_ms < oldest)
         {
-            let Some(gone) = self.order.pop_front() else {
+            let Some(gone) = order.pop_front() else {
                 break;
             };
             // A later message with the same nonce has taken its place.
-            if self
-                .by_key
+            if by_key
                 .get(&gone.key)
                 .is_some_and(|(message, _)| *message == gone.message)
             {
-                self.by_key.remove(&gone.key);
+                by_key.remove(&gone.key);
             }
         }
     }
@@ -66,13 +68,13 @@ impl Nonces {
         now_ms: u64,
         limits: &CoreSettings,
     ) -> Option<MessageId> {
-        let (message, at_ms) = *self.by_key.get(key)?;
+        let (message, at_ms) = *self.0.as_ref()?.by_key.get(key)?;
         (now_ms.saturating_sub(at_ms) < limits.nonce_ttl_ms).then_some(message)
     }
 
     /// Every nonce, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Used> {
-        self.order.iter()
+        self.0.iter().flat_map(|known| &known.order)
     }
 }
 
@@ -118,6 +120,7 @@ mod tests {
         );
         nonces.remember(used(4, 14, 102), &limits);
         assert_eq!(nonces.find(&first.key, 102, &limits), None);
-        assert_eq!(nonces.by_key.len(), nonces.order.len());
+        let known = nonces.0.unwrap();
+        assert_eq!(known.by_key.len(), known.order.len());
     }
 }

@@ -23,8 +23,9 @@ pub(super) struct Tables {
     table_ms: u64,
     /// Whether there were messages since the table was made.
     has_new_messages: bool,
-    head: Option<Bytes>,
-    members: Option<Bytes>,
+    // Boxed: a guild that nobody looks at has neither.
+    head: Option<Box<Bytes>>,
+    members: Option<Box<Bytes>>,
     view: Option<Arc<GuildView>>,
 }
 
@@ -131,23 +132,23 @@ impl Guild {
 
     fn head(&mut self) -> Bytes {
         if let Some(head) = &self.tables.head {
-            return head.clone();
+            return Bytes::clone(head);
         }
         let roles = self.roles.values().map(|role| &**role);
         let head = head(&self.settings, roles, self.members.len());
-        self.tables.head = Some(head.clone());
+        self.tables.head = Some(Box::new(head.clone()));
         head
     }
 
     /// All members as a JSON array.
     pub(super) fn members_json(&mut self) -> Bytes {
         if let Some(members) = &self.tables.members {
-            return members.clone();
+            return Bytes::clone(members);
         }
         let members = Bytes::from(json::array(self.members.values(), |out, member| {
             json::append(out, &**member);
         }));
-        self.tables.members = Some(members.clone());
+        self.tables.members = Some(Box::new(members.clone()));
         members
     }
 }

@@ -98,7 +98,7 @@ impl Registry {
         let (baton, word) = Baton::new();
         prepared.baton = Some(baton.clone());
         let (ready, is_ready) = oneshot::channel();
-        let (registry, tools) = (self.clone(), self.inner.tools.clone());
+        let (registry, tools) = (self.clone(), Arc::clone(&self.inner.tools));
         let successor = tenure.clone();
         let stats = self.find(id).ok_or(MoveError::Gone)?.stats;
         let mark = seat.mark(id, &stats);
