@@ -4,6 +4,7 @@
 mod wrongly;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,6 +139,11 @@ impl Room {
     /// The last position that was taken in; what is after the one [handed out](Self::position) waits.
     pub const fn newest(&self) -> Position {
         self.newest
+    }
+
+    /// The places of all who are there are below this.
+    pub fn places(&self) -> usize {
+        self.subscribers.capacity()
     }
 
     /// Dispatches that wait for a group at least.
@@ -340,7 +346,7 @@ impl Room {
     /// Hands out all that waits.
     pub fn hand_out(&mut self, sink: &mut impl Deliver) {
         if !self.run.is_empty() {
-            self.hand_out_where(None, sink);
+            self.hand_out_where(None, 0..self.places(), sink);
             self.run.clear();
             self.had = [0; GROUPS];
         }
@@ -350,10 +356,20 @@ impl Room {
 
     /// Hands out what waits for this group.
     pub fn hand_out_to(&mut self, group: Group, sink: &mut impl Deliver) {
-        if self.had[group.index()] == self.run.len() {
-            return;
+        self.hand_out_in(group, 0..self.places(), sink);
+        self.handed_out_to(group);
+    }
+
+    /// Hands out what waits for this group to those of it who have these places. All have to be handed it, and the room has
+    /// to be [told](Self::handed_out_to), before anything else is done with it.
+    pub fn hand_out_in(&mut self, group: Group, places: Range<usize>, sink: &mut impl Deliver) {
+        if self.had[group.index()] < self.run.len() {
+            self.hand_out_where(Some(group), places, sink);
         }
-        self.hand_out_where(Some(group), sink);
+    }
+
+    /// The group has had all that waits.
+    pub fn handed_out_to(&mut self, group: Group) {
         self.had[group.index()] = self.run.len();
         self.handed[group.index()] = self.newest;
         self.position = self.handed.into_iter().fold(self.newest, Ord::min);
@@ -365,12 +381,20 @@ impl Room {
     }
 
     /// Hands everyone, or one group, what they have not had yet, subscriber by subscriber: each is touched once.
-    fn hand_out_where(&mut self, only: Option<Group>, sink: &mut impl Deliver) {
+    fn hand_out_where(
+        &mut self,
+        only: Option<Group>,
+        places: Range<usize>,
+        sink: &mut impl Deliver,
+    ) {
         #[cfg(any(test, feature = "fault-points"))]
-        if self.hand_out_wrongly(only, sink) {
+        if self.hand_out_wrongly(only, &places, sink) {
             return;
         }
-        for (_, subscriber) in &mut self.subscribers {
+        for place in places {
+            let Some(subscriber) = self.subscribers.get_mut(place) else {
+                continue;
+            };
             let group = subscriber.group();
             if only.is_some_and(|only| only != group) {
                 continue;

@@ -229,8 +229,8 @@ fn audiences_are_kept_apart() {
 enum Step {
     /// Messages come that are gathered.
     Gather(u64),
-    /// A group's moment comes.
-    HandOutTo(usize),
+    /// A group's moment comes: its sessions are handed what waits, so many places at a time.
+    HandOutTo(usize, usize),
     /// Somebody's roles change, and a message that comes with it.
     Change,
     /// A session goes and comes back with what it has.
@@ -242,7 +242,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (1_u64..4).prop_map(Step::Gather),
-        6 => (0_usize..GROUPS).prop_map(Step::HandOutTo),
+        6 => (0_usize..GROUPS, 1_usize..20).prop_map(|(group, slice)| Step::HandOutTo(group, slice)),
         1 => Just(Step::Change),
         2 => (0_usize..16).prop_map(Step::Move),
         1 => Just(Step::Rejoin),
@@ -277,7 +277,13 @@ proptest! {
                     log.extend((next..next + count).map(|position| message(position, OPEN)));
                     room.gather(dispatches(&log[log.len() - count as usize..]));
                 }
-                Step::HandOutTo(group) => room.hand_out_to(Group::ALL[group], &mut seen),
+                Step::HandOutTo(group, slice) => {
+                    let group = Group::ALL[group];
+                    for from in (0..room.places()).step_by(slice) {
+                        room.hand_out_in(group, from..from + slice, &mut seen);
+                    }
+                    room.handed_out_to(group);
+                }
                 Step::Change => {
                     let changed = Item::Member { position: next, member: member(2, &[]) };
                     log.extend([message(next, OPEN), changed]);

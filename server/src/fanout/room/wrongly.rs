@@ -1,5 +1,7 @@
 //! A room that delivers wrongly on demand, for tests of whoever judges deliveries: compiled only with fault points.
 
+use std::ops::Range;
+
 use super::{Deliver, Frame, Group, Ready, Room, SessionKey, Subscriber};
 use crate::protocol::{Intents, Position};
 use crate::supervision::faults::{Point, strikes};
@@ -23,18 +25,21 @@ impl Room {
     pub(super) fn hand_out_wrongly(
         &mut self,
         only: Option<Group>,
+        places: &Range<usize>,
         sink: &mut impl Deliver,
     ) -> bool {
         if !self.run.iter().any(Ready::is_message) {
             return false;
         }
-        let is_meant = |one: &Subscriber| only.is_none_or(|only| only == one.group());
+        let is_meant = |(place, one): (usize, &Subscriber)| {
+            places.contains(&place) && only.is_none_or(|only| only == one.group())
+        };
         let sees = |subscriber: &Subscriber| {
             self.not_had(subscriber)
                 .iter()
                 .any(|ready| ready.is_message() && subscriber.gets(ready))
         };
-        let mut meant = self.subscribers.iter().filter(|(_, one)| is_meant(one));
+        let mut meant = self.subscribers.iter().filter(|it| is_meant(*it));
         let Some(victim) = meant.find(|(_, one)| sees(one)) else {
             return false;
         };
@@ -51,8 +56,8 @@ impl Room {
             return false;
         }
         let mut keeps = None;
-        for (_, subscriber) in &self.subscribers {
-            if !is_meant(subscriber) {
+        for (place, subscriber) in &self.subscribers {
+            if !is_meant((place, subscriber)) {
                 continue;
             }
             let session = subscriber.session;
@@ -90,8 +95,8 @@ impl Room {
                 sink.deliver(session, &held.frame, held.position);
             }
         }
-        for (_, subscriber) in &mut self.subscribers {
-            if only.is_some() && is_meant(subscriber) {
+        for (place, subscriber) in &mut self.subscribers {
+            if only.is_some() && is_meant((place, subscriber)) {
                 subscriber.from = subscriber.from.max(self.newest);
             }
         }
@@ -105,15 +110,15 @@ impl Room {
     }
 
     /// A session that does not see the channel of the first message.
-    fn stranger(&self, is_meant: impl Fn(&Subscriber) -> bool) -> Option<SessionKey> {
+    fn stranger(&self, is_meant: impl Fn((usize, &Subscriber)) -> bool) -> Option<SessionKey> {
         let blind = |one: &Subscriber| {
             let mut waiting = self.not_had(one).iter();
             let message = waiting.find(|ready| ready.is_message());
             one.intents.contains(Intents::GUILD_MESSAGES)
                 && message.is_some_and(|message| !one.gets(message))
         };
-        let subscribers = self.subscribers.iter().map(|(_, subscriber)| subscriber);
-        let mut blind = subscribers.filter(|one| is_meant(one) && blind(one));
-        blind.next().map(|subscriber| subscriber.session)
+        let meant = self.subscribers.iter().filter(|it| is_meant(*it));
+        let mut blind = meant.filter(|(_, one)| blind(one));
+        blind.next().map(|(_, subscriber)| subscriber.session)
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::Worker;
 use super::pacing::Came;
 use crate::fanout::moments::{GROUPS, Group};
-use crate::fanout::{Dispatch, Item};
+use crate::fanout::{Dispatch, Item, Room};
 use crate::protocol::GuildId;
 use crate::session::links::HubMail;
 #[cfg(any(test, feature = "fault-points"))]
@@ -22,6 +22,11 @@ use crate::supervision::faults;
 const WORTH_MS: u64 = 4;
 /// Most items that wait in all rooms. With more, all of them are handed out at once.
 const MOST: usize = 4_096;
+/// Sessions, about, that are handed something and written to before the next ones are: what they were handed is in the
+/// caches still.
+const SLICE: usize = 16;
+/// Most sessions of a room for that: the thread does nothing else until the last of a group is written to.
+const SOON_DONE: usize = 2_048;
 /// Most bytes of them.
 const MOST_BYTES: usize = 4 << 20;
 
@@ -135,16 +140,44 @@ impl Worker {
         for group in Group::ALL {
             let waiting = &mut self.gathered.groups[group.index()];
             if let Some(waiting) = waiting.take_if(|waiting| waiting.due_ms <= now_ms) {
-                for place in 0..self.gathered.guilds.len() {
-                    let guild = self.gathered.guilds[place];
-                    #[cfg(any(test, feature = "fault-points"))]
-                    faults::hit(faults::Point::HubPanic, guild);
-                    self.in_room(guild, |room, sink| room.hand_out_to(group, sink));
-                }
-                self.settle_as_of(Came::At(waiting.since));
+                self.hand_out_to(group, waiting);
             }
         }
         self.count_gathered();
+    }
+
+    fn hand_out_to(&mut self, group: Group, waiting: Waiting) {
+        #[cfg(any(test, feature = "fault-points"))]
+        for guild in &self.gathered.guilds {
+            faults::hit(faults::Point::HubPanic, *guild);
+        }
+        if let [guild] = self.gathered.guilds[..] {
+            let room = self.rooms.get(&guild);
+            let places = room.map_or(0, Room::places);
+            if places <= SOON_DONE {
+                self.hand_out_in_slices(guild, group, places);
+                return;
+            }
+        }
+        for place in 0..self.gathered.guilds.len() {
+            let guild = self.gathered.guilds[place];
+            self.in_room(guild, |room, sink| room.hand_out_to(group, sink));
+        }
+        self.settle_as_of(Came::At(waiting.since));
+    }
+
+    /// Where only one guild has something for them: writes to each few before it goes on.
+    fn hand_out_in_slices(&mut self, guild: GuildId, group: Group, places: usize) {
+        let slice = SLICE * GROUPS;
+        for from in (0..places).step_by(slice) {
+            self.in_room(guild, |room, sink| {
+                room.hand_out_in(group, from..from + slice, sink);
+            });
+            self.settle_as_of(Came::Due);
+        }
+        if let Some(room) = self.rooms.get_mut(&guild) {
+            room.handed_out_to(group);
+        }
     }
 
     /// Hands out all that a guild's room keeps.

@@ -41,6 +41,8 @@ pub(super) enum Came {
     Now,
     /// At this time of the worker's clock, which has passed.
     At(Duration),
+    /// It has waited for its moment, which is now.
+    Due,
 }
 
 /// What the worker has written in one go.
@@ -131,11 +133,17 @@ impl Worker {
             return;
         }
         let mut round = Round::begin();
-        let came = match came {
-            Came::Now => round.started.duration_since(self.started),
-            Came::At(time) => time,
+        if let Came::Due = came {
+            self.counters.held_writes += self.after.dirty.len() as u64;
+        }
+        let (came, pace) = match came {
+            Came::Now => (
+                round.started.duration_since(self.started),
+                self.held.pace.get(),
+            ),
+            Came::At(time) => (time, self.held.pace.get()),
+            Came::Due => (Duration::ZERO, Duration::ZERO),
         };
-        let pace = self.held.pace.get();
         let mut dirty = std::mem::take(&mut self.after.dirty);
         for key in dirty.drain(..) {
             let Some(session) = self.sessions.get_mut(key) else {
