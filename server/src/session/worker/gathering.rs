@@ -7,6 +7,7 @@
 //!
 //! Whatever else the guild tells is dealt with after them, and so is what is asked of the worker.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Worker;
@@ -22,19 +23,19 @@ use crate::supervision::faults;
 const WORTH_MS: u64 = 4;
 /// Most items that wait in all rooms. With more, all of them are handed out at once.
 const MOST: usize = 4_096;
-/// Sessions, about, that are handed something and written to before the next ones are: what they were handed is in the
-/// caches still.
-const SLICE: usize = 16;
-/// Most sessions of a room for that: the thread does nothing else until the last of a group is written to.
-const SOON_DONE: usize = 2_048;
 /// Most bytes of them.
 const MOST_BYTES: usize = 4 << 20;
+/// Sessions, about, that are handed something and written to before the next ones are: what they were handed is in the
+/// caches still.
+const SLICE: usize = 32;
+/// Most places of a room for that: the thread does nothing else until the last session of a group is written to.
+const SOON_DONE: usize = 2_048;
 
 /// What is gathered in rooms.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     /// Rooms in which something waits, and maybe some where it was handed out meanwhile.
-    guilds: Vec<GuildId>,
+    guilds: BTreeSet<GuildId>,
     /// Items that came since it was counted what waits, and what waited then.
     count: usize,
     /// Bytes of them.
@@ -101,7 +102,7 @@ impl Worker {
         };
         self.counters.gathered += 1;
         if room.waiting() == 0 {
-            self.gathered.guilds.push(guild);
+            self.gathered.guilds.insert(guild);
         }
         let seen = room.newest();
         let is_new =
@@ -151,19 +152,23 @@ impl Worker {
         for guild in &self.gathered.guilds {
             faults::hit(faults::Point::HubPanic, *guild);
         }
-        if let [guild] = self.gathered.guilds[..] {
-            let room = self.rooms.get(&guild);
-            let places = room.map_or(0, Room::places);
-            if places <= SOON_DONE {
-                self.hand_out_in_slices(guild, group, places);
-                return;
+        let guilds = std::mem::take(&mut self.gathered.guilds);
+        let only = guilds.first().filter(|_| guilds.len() == 1);
+        let places = only
+            .and_then(|guild| self.rooms.get(guild))
+            .map(Room::places);
+        match (only, places) {
+            (Some(guild), Some(places)) if places <= SOON_DONE => {
+                self.hand_out_in_slices(*guild, group, places);
+            }
+            _ => {
+                for guild in &guilds {
+                    self.in_room(*guild, |room, sink| room.hand_out_to(group, sink));
+                }
+                self.settle_as_of(Came::At(waiting.since));
             }
         }
-        for place in 0..self.gathered.guilds.len() {
-            let guild = self.gathered.guilds[place];
-            self.in_room(guild, |room, sink| room.hand_out_to(group, sink));
-        }
-        self.settle_as_of(Came::At(waiting.since));
+        self.gathered.guilds = guilds;
     }
 
     /// Where only one guild has something for them: writes to each few before it goes on.
@@ -213,7 +218,7 @@ impl Worker {
 
     fn count_gathered(&mut self) {
         let rooms = &self.rooms;
-        let waits = |guild: &GuildId| rooms.get(guild).is_some_and(|room| room.waiting() > 0);
+        let waits = |guild: &_| rooms.get(guild).is_some_and(|room| room.waiting() > 0);
         self.gathered.guilds.retain(waits);
         let waiting = self
             .gathered

@@ -133,9 +133,7 @@ impl Worker {
             return;
         }
         let mut round = Round::begin();
-        if let Came::Due = came {
-            self.counters.held_writes += self.after.dirty.len() as u64;
-        }
+        let was_held = matches!(came, Came::Due);
         let (came, pace) = match came {
             Came::Now => (
                 round.started.duration_since(self.started),
@@ -151,6 +149,7 @@ impl Worker {
             };
             session.dirty = false;
             if let Some(connection) = session.connection() {
+                self.counters.held_writes += u64::from(was_held);
                 self.write_or_hold(connection, Group::of(key), (came, pace), &mut round);
             }
         }
