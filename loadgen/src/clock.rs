@@ -9,6 +9,11 @@ use rustix::time::{ClockId, clock_gettime};
 /// Microseconds per second.
 pub const SECOND: u64 = 1_000_000;
 
+/// Whole microseconds of so many seconds; 0 where they are negative.
+pub fn from_seconds(seconds: f64) -> u64 {
+    (seconds * SECOND as f64) as u64
+}
+
 /// Microseconds since the machine started (`CLOCK_MONOTONIC`).
 pub fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);

@@ -175,10 +175,9 @@ impl Run<'_> {
             LEAD_OF_WORKERS
         };
         let start = clock::now() + lead;
-        let seconds = |seconds: f64| (seconds * SECOND as f64) as u64;
         let phases = &scenario.phases;
-        let measured_from = start + seconds(phases.ramp_up + phases.warm_up);
-        let measured_to = measured_from + seconds(phases.steady);
+        let measured_from = start + clock::from_seconds(phases.ramp_up + phases.warm_up);
+        let measured_to = measured_from + clock::from_seconds(phases.steady);
         let times = Times {
             first: start,
             from: measured_from,

@@ -10,7 +10,7 @@ use super::instead::Instead;
 use super::peer::Peer;
 use super::round::Stage;
 use super::summary::Spread;
-use crate::clock::{self, SECOND};
+use crate::clock;
 
 /// Bytes of the burst's messages.
 pub(super) const MESSAGE: u32 = 2_000;
@@ -63,15 +63,15 @@ impl Instead for Footprint {
         let load = Load {
             rate: RATE,
             warmup: 0,
-            measured: (f64::from(MESSAGES) / RATE * SECOND as f64) as u64,
+            measured: clock::from_seconds(f64::from(MESSAGES) / RATE),
             payload: MESSAGE as usize,
-            drain: (stage.args.drain * SECOND as f64) as u64,
+            drain: clock::from_seconds(stage.args.drain),
         };
         let outcome = connected.engine.load(load, |_| Ok(()));
         let outcome = outcome.with_context(|| peer.name().to_owned())?;
         outcome.whole(peer.name())?;
         connected.engine.close_publishers();
-        let rest = (stage.args.rest * SECOND as f64) as u64;
+        let rest = clock::from_seconds(stage.args.rest);
         let burst = connected.rss_now(self.sessions)?;
         connected.engine.run_until(clock::now() + rest)?;
         let rested = connected.rss_now(self.sessions)?;

@@ -72,18 +72,17 @@ impl Stage<'_> {
 
     /// Microseconds for all connections to be ready.
     pub(super) fn connect_timeout(&self) -> u64 {
-        (self.args.connect_timeout * SECOND as f64) as u64
+        clock::from_seconds(self.args.connect_timeout)
     }
 
     /// The load at `rate`, measured for `seconds`.
     pub(super) fn load(&self, rate: f64, seconds: f64) -> Load {
-        let micros = |seconds: f64| (seconds * SECOND as f64) as u64;
         Load {
             rate,
-            warmup: micros(self.args.warmup),
-            measured: micros(seconds),
+            warmup: clock::from_seconds(self.args.warmup),
+            measured: clock::from_seconds(seconds),
             payload: self.args.payload as usize,
-            drain: micros(self.args.drain),
+            drain: clock::from_seconds(self.args.drain),
         }
     }
 

@@ -61,7 +61,7 @@ impl Instead for Shots {
             warmup: 0,
             measured: SECOND / 10,
             payload: stage.args.payload as usize,
-            drain: (stage.args.drain * SECOND as f64) as u64,
+            drain: clock::from_seconds(stage.args.drain),
         };
         for shot in 0..=SHOTS {
             let outcome = connected.engine.load(load, |_| Ok(()));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::layout::Plan;
 use super::pace::Pace;
 use super::zipf::Zipf;
-use crate::clock::SECOND;
+use crate::clock::{self, SECOND};
 use crate::scenario::{Arrivals, Scenario};
 
 /// Messages of one user in one room and second, beyond which another one writes: below the server's limit of ten.
@@ -84,7 +84,7 @@ impl Schedule {
             entries: entries.into(),
             per_room: per_room.into(),
             start: 0,
-            length: (scenario.phases.total() * SECOND as f64) as u64,
+            length: clock::from_seconds(scenario.phases.total()),
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::stage::Stage;
 use crate::client::payload::Snowflake;
-use crate::clock::{self, SECOND};
+use crate::clock;
 use crate::plan::Plan;
 use crate::report::Aside;
 use crate::rest::Rest;
@@ -124,7 +124,7 @@ fn deeds(scenario: &Scenario, plan: &Plan, seed: u64) -> Vec<(u64, Deed)> {
                     break;
                 }
                 if let Some(deed) = deed(at, &mut random) {
-                    deeds.push(((at * SECOND as f64) as u64, deed));
+                    deeds.push((clock::from_seconds(at), deed));
                 }
             }
         };

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::Run;
 use super::progress::Progress;
 use crate::client::storm::Storm;
-use crate::clock::{self, SECOND};
+use crate::clock;
 use crate::fault::{FaultSpec, Victim};
 use crate::report::Mark;
 
@@ -115,7 +115,7 @@ impl Director {
         let task = tokio::spawn(async move {
             let mut tasks = JoinSet::new();
             for (at, event) in events {
-                let at = steady + (at * SECOND as f64) as u64;
+                let at = steady + clock::from_seconds(at);
                 tasks.spawn(stage.clone().perform(at, event));
             }
             while tasks.join_next().await.is_some() {}

@@ -40,7 +40,7 @@ pub(super) async fn drain(
     // members missed while they were away.
     let exact = ledger.counters.unknown == 0 && !run.plan.has_absences();
     let began = clock::now();
-    let deadline = began + (seconds * SECOND as f64) as u64;
+    let deadline = began + clock::from_seconds(seconds);
     let (mut delivered, mut last) = (workers.delivered(), began);
     loop {
         let now = clock::now();

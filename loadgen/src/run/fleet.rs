@@ -177,7 +177,7 @@ impl Workers {
         seconds: f64,
         interrupted: &watch::Receiver<bool>,
     ) -> Result<()> {
-        let deadline = clock::now() + (seconds * SECOND as f64) as u64;
+        let deadline = clock::now() + clock::from_seconds(seconds);
         loop {
             let ready = self.sum(|gauges| u64::from(gauges.ready.load(Ordering::Relaxed)));
             let lost = self.sum(|gauges| u64::from(gauges.lost.load(Ordering::Relaxed)));
