@@ -1,9 +1,10 @@
 //! How long a hub holds events back so that several go out in one write.
 //!
 //! Most of what a delivery costs is the system call, so that a further event in a write is nearly free.
-//! A hub with little to do writes at once, or after the least pace that is set. The more of its thread's time it would take to write each event
-//! by itself, the longer events wait for company, up to the setting. That share is computed from what
-//! arrives and what a write costs here, neither of which the pace changes: it does not swing.
+//! A hub with little to do writes at once, or after the least pace that is set. The more of its thread's
+//! time it would take to write each event by itself, the longer events wait for company, up to the setting.
+//! That share is computed from what arrives and what a write costs here, neither of which the pace changes:
+//! it does not swing.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

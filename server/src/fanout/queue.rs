@@ -9,7 +9,7 @@ use super::frame::Frame;
 
 /// Events in a piece: 128 bytes.
 const PIECE: usize = 16;
-/// A list of pieces with more room than this gives back what it does not need.
+/// A list of pieces with more room than this is of a queue that was long.
 const KEPT_PIECES: usize = 4;
 
 type Piece = [Option<Frame>; PIECE];
@@ -77,12 +77,13 @@ impl FrameQueue {
         self.pieces.iter().flat_map(|piece| piece.iter().flatten())
     }
 
-    /// Gives back pieces that hold nothing, but for the first: a queue that is emptied and filled again by each turn would
-    /// ask for it anew each time.
+    /// Gives back pieces that hold nothing. A queue that was never long keeps its first one: it may be emptied and filled again
+    /// by each turn, and asking for it anew each time would cost more.
     pub fn give_back(&mut self) {
+        let was_long = self.pieces.capacity() > KEPT_PIECES;
         let needed = self.end().div_ceil(PIECE);
-        self.pieces.truncate(needed.max(1));
-        if self.pieces.capacity() > KEPT_PIECES.max(4 * self.pieces.len()) {
+        self.pieces.truncate(needed.max(usize::from(!was_long)));
+        if was_long && self.pieces.capacity() > 4 * self.pieces.len() {
             self.pieces.shrink_to(2 * self.pieces.len());
         }
     }

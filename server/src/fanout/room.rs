@@ -343,29 +343,39 @@ impl Room {
         }
     }
 
-    /// Hands out all that waits.
-    pub fn hand_out(&mut self, sink: &mut impl Deliver) {
-        if !self.run.is_empty() {
+    /// Hands out all that waits; answers how much that was.
+    pub fn hand_out(&mut self, sink: &mut impl Deliver) -> usize {
+        let count = self.run.len();
+        if count > 0 {
             self.hand_out_where(None, 0..self.places(), sink);
             self.run.clear();
             self.had = [0; GROUPS];
         }
         self.position = self.newest;
         self.handed = [self.newest; GROUPS];
+        count
     }
 
-    /// Hands out what waits for this group.
-    pub fn hand_out_to(&mut self, group: Group, sink: &mut impl Deliver) {
-        self.hand_out_in(group, 0..self.places(), sink);
+    /// Hands out what waits for this group; answers how much that was.
+    pub fn hand_out_to(&mut self, group: Group, sink: &mut impl Deliver) -> usize {
+        let count = self.hand_out_in(group, 0..self.places(), sink);
         self.handed_out_to(group);
+        count
     }
 
     /// Hands out what waits for this group to those of it who have these places. All have to be handed it, and the room has
-    /// to be [told](Self::handed_out_to), before anything else is done with it.
-    pub fn hand_out_in(&mut self, group: Group, places: Range<usize>, sink: &mut impl Deliver) {
-        if self.had[group.index()] < self.run.len() {
+    /// to be [told](Self::handed_out_to), before anything else is done with it. Answers how much that was.
+    pub fn hand_out_in(
+        &mut self,
+        group: Group,
+        places: Range<usize>,
+        sink: &mut impl Deliver,
+    ) -> usize {
+        let count = self.run.len() - self.had[group.index()];
+        if count > 0 {
             self.hand_out_where(Some(group), places, sink);
         }
+        count
     }
 
     /// The group has had all that waits.

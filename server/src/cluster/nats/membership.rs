@@ -214,8 +214,11 @@ impl Late {
 
     /// The next look, where the list is at `generation` now.
     fn next(mut self, generation: u64) -> Option<Self> {
+        if generation >= self.generation {
+            return None;
+        }
         self.at = clock::now() + self.pauses.pause();
-        (generation < self.generation && self.at < self.end).then_some(self)
+        (self.at < self.end).then_some(self)
     }
 }
 

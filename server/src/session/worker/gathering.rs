@@ -176,7 +176,7 @@ impl Worker {
         let slice = SLICE * GROUPS;
         for from in (0..places).step_by(slice) {
             self.in_room(guild, |room, sink| {
-                room.hand_out_in(group, from..from + slice, sink);
+                room.hand_out_in(group, from..from + slice, sink)
             });
             self.settle_as_of(Came::Due);
         }
@@ -192,9 +192,7 @@ impl Worker {
             .get(&guild)
             .is_some_and(|room| room.waiting() > 0)
         {
-            let since = self.gathered.overdue_since(self.now_ms());
-            self.in_room(guild, |room, sink| room.hand_out(sink));
-            self.settle_as_of(since.map_or(Came::Now, Came::At));
+            self.hand_out_to_all([guild]);
         }
     }
 
@@ -203,11 +201,17 @@ impl Worker {
         if self.gathered.guilds.is_empty() {
             return;
         }
+        let guilds = std::mem::take(&mut self.gathered.guilds);
+        self.hand_out_to_all(guilds);
+        self.gathered = Gathered::default();
+    }
+
+    /// Hands every group what rooms keep for it.
+    fn hand_out_to_all(&mut self, guilds: impl IntoIterator<Item = GuildId>) {
         let since = self.gathered.overdue_since(self.now_ms());
-        for guild in std::mem::take(&mut self.gathered.guilds) {
+        for guild in guilds {
             self.in_room(guild, |room, sink| room.hand_out(sink));
         }
-        self.gathered = Gathered::default();
         self.settle_as_of(since.map_or(Came::Now, Came::At));
     }
 

@@ -28,14 +28,11 @@ impl Worker {
             }
             // What came before this.
             HubMail::News(news) => self.hand_out_of(news.guild()),
-            HubMail::HandOut => {
-                self.hand_out_due();
-                return;
-            }
+            HubMail::HandOut => {}
             _ => self.hand_out(),
         }
         match mail.message {
-            HubMail::HandOut => {}
+            HubMail::HandOut => self.hand_out_due(),
             HubMail::News(news) => self.on_news(news),
             HubMail::Yield(wanted) => self.yield_session(wanted),
             HubMail::Yielded {
@@ -150,12 +147,19 @@ impl Worker {
         self.in_room(guild, |room, sink| {
             let seen = room.newest();
             let is_old = |item: &&Item| item.position().is_some_and(|position| position <= seen);
-            room.apply(items.iter().skip_while(is_old), sink);
+            let new = items.iter().skip_while(is_old);
+            let events = new.clone().count();
+            room.apply(new, sink);
+            events
         });
     }
 
-    /// Has a guild's room hand something out.
-    pub(super) fn in_room(&mut self, guild: GuildId, hand_out: impl FnOnce(&mut Room, &mut Sink)) {
+    /// Has a guild's room hand something out, which answers how many events that were.
+    pub(super) fn in_room(
+        &mut self,
+        guild: GuildId,
+        hand_out: impl FnOnce(&mut Room, &mut Sink) -> usize,
+    ) {
         let Some(room) = self.rooms.get_mut(&guild) else {
             return;
         };
@@ -168,11 +172,11 @@ impl Worker {
             after: &mut self.after,
             trail: &mut self.trail,
         };
-        hand_out(room, &mut sink);
+        let events = hand_out(room, &mut sink);
         let deliveries = self.after.delivered - before;
         if self.sample.takes(deliveries) {
             let hub = self.hub.0;
-            tracing::info!(%guild, hub, deliveries, "a fan-out");
+            tracing::info!(%guild, hub, events, deliveries, "a fan-out");
         }
     }
 
