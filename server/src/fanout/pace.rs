@@ -2,22 +2,31 @@
 //!
 //! Most of what a delivery costs is the system call, so that a further event in a write is nearly free.
 //! A hub with little to do writes at once, or after the least pace that is set. The more of its thread's
-//! time it would take to write each event by itself, the longer events wait for company, up to the setting.
-//! That share is computed from what arrives and what a write costs here, neither of which the pace changes:
-//! it does not swing.
+//! time it would take to write each event by itself, the longer events wait for company, up to the setting;
+//! but not longer than until the last one comes that is to be expected in that time; and until the first one
+//! does, or not at all where that one is far. All of it is computed from what arrives and what a write costs here, neither of which the
+//! pace changes: it does not swing.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::moments::Length;
+
 /// How often the pace is thought over.
 const WINDOW: Duration = Duration::from_millis(100);
 /// Share of the thread's time, were each event written by itself, from which on events are held back.
-const LOW: f64 = 0.15;
+const LOW: f64 = 0.1;
 /// The share from which on they are held back as long as the setting allows.
-const HIGH: f64 = 0.75;
+const HIGH: f64 = 1.0;
 /// Share of the thread's time that is enough for writes: it is of no use to hold events back any longer
 /// than takes the writes down to this.
 const ENOUGH: f64 = 0.05;
+/// So many events must be expected in that time for it to be made long enough for the first one.
+const COMPANY: f64 = 0.3;
+/// Part of the events that would fit in a pace for which it is made long enough: for the last ones of many all would wait.
+const MOST: f64 = 0.95;
+/// How much longer than to the last event that is expected they are held back, in times between two.
+const LATE: f64 = 0.1;
 /// What an event costs in a write that is made anyway, about.
 const EVENT_COST: Duration = Duration::from_nanos(200);
 /// What a write costs before there is a measurement.
@@ -37,6 +46,8 @@ pub struct Pace {
     write_cost: f64,
     /// Events a second.
     rate: f64,
+    /// Events a second of one connection among those that are written to.
+    rate_of_one: f64,
     /// Connections written to in a window.
     active: f64,
 }
@@ -61,6 +72,7 @@ impl Pace {
             window: Window::default(),
             write_cost: FIRST_GUESS,
             rate: 0.0,
+            rate_of_one: 0.0,
             active: 0.0,
         }
     }
@@ -68,6 +80,16 @@ impl Pace {
     /// How long after its last write a connection is not written to again. Zero: not at all.
     pub const fn get(&self) -> Duration {
         self.now
+    }
+
+    /// How long what is held back waits for company.
+    pub fn length(&self) -> Length {
+        // The least pace is kept whatever is to be expected.
+        let is_chosen = self.now > *self.bounds.start() && self.rate_of_one > 0.0;
+        Length {
+            pace_ms: self.now.as_millis() as u64,
+            between_ms: is_chosen.then(|| 1e3 / self.rate_of_one),
+        }
     }
 
     /// When the present window began, on the hub's clock.
@@ -95,7 +117,10 @@ impl Pace {
         // After a pause the past counts for nothing.
         let newest = if took > 5 * WINDOW { 1.0 } else { NEWEST };
         let mix = |before: f64, now: f64| before + (now - before) * newest;
-        self.rate = mix(self.rate, window.events as f64 / seconds);
+        let rate = window.events as f64 / seconds;
+        self.rate = mix(self.rate, rate);
+        let rate_of_one = rate / window.connections.max(1) as f64;
+        self.rate_of_one = mix(self.rate_of_one, rate_of_one);
         let active = window.connections as f64 * WINDOW.as_secs_f64() / seconds;
         self.active = mix(self.active, active);
         if window.writes > 0 {
@@ -113,9 +138,21 @@ impl Pace {
         let ramp = ((share - LOW) / (HIGH - LOW)).clamp(0.0, 1.0);
         let useful = self.active * self.write_cost / ENOUGH;
         let (shortest, longest) = (*self.bounds.start(), *self.bounds.end());
-        let pace = (longest.as_secs_f64() * ramp).min(useful);
-        let pace = Duration::from_millis((pace * 1e3) as u64);
+        let longest_useful = longest.as_secs_f64().min(useful);
+        let pace = self
+            .until_the_last(longest.as_secs_f64() * ramp)
+            .min(longest_useful);
+        let pace = Duration::from_millis((pace * 1e3).round() as u64);
         pace.max(shortest).min(longest)
+    }
+
+    /// Until the last event has come of those to be expected in so many seconds after another one.
+    fn until_the_last(&self, seconds: f64) -> f64 {
+        let company = seconds * self.rate_of_one;
+        if company < COMPANY {
+            return 0.0;
+        }
+        ((company * MOST).floor().max(1.0) + LATE) / self.rate_of_one
     }
 }
 
@@ -165,24 +202,43 @@ mod tests {
     fn a_hub_that_would_drown_in_writes_holds_events_back_as_long_as_it_may() {
         for rate in [200.0, 400.0, 2_000.0] {
             let mut pace = Pace::new(Duration::ZERO..=LONGEST);
+            let longest = LONGEST.mul_f64(0.85)..=LONGEST;
             let at = run(&mut pace, Duration::ZERO, 3.0, 1_000, rate);
-            assert_eq!(pace.get(), LONGEST, "{rate}");
+            assert!(longest.contains(&pace.get()), "{rate}: {:?}", pace.get());
             // It stays there: what it saves does not make it stop to save.
             let at = run(&mut pace, at, 3.0, 1_000, rate);
-            assert_eq!(pace.get(), LONGEST);
+            assert!(longest.contains(&pace.get()), "{rate}: {:?}", pace.get());
             run(&mut pace, at, 2.0, 1_000, 5.0);
             assert_eq!(pace.get(), Duration::ZERO);
         }
     }
 
     #[test]
-    fn in_between_the_pace_rises_with_the_rate() {
-        let paces = [40.0, 60.0, 90.0, 120.0, 150.0, 200.0].map(|rate| {
+    fn it_lasts_until_the_last_event_that_is_to_be_expected() {
+        for (rate, company) in [(50.0, 1.0), (60.0, 1.0), (100.0, 1.0), (400.0, 17.0)] {
+            let mut pace = Pace::new(Duration::ZERO..=LONGEST);
+            run(&mut pace, Duration::ZERO, 5.0, 1_000, rate);
+            let events = pace.get().as_secs_f64() * rate;
+            assert!(
+                (company..company + 0.4).contains(&events),
+                "{rate}: {events}"
+            );
+            let between_ms = pace.length().between_ms.unwrap();
+            assert!((between_ms * rate / 1e3 - 1.0).abs() < 0.1, "{between_ms}");
+        }
+    }
+
+    #[test]
+    fn in_between_more_wait_together_the_higher_the_rate_is() {
+        let rates = [40.0, 60.0, 90.0, 120.0, 150.0, 200.0];
+        let paces = rates.map(|rate| {
             let mut pace = Pace::new(Duration::ZERO..=LONGEST);
             run(&mut pace, Duration::ZERO, 5.0, 1_000, rate);
             pace.get()
         });
-        assert!(paces.is_sorted(), "{paces:?}");
+        let pairs = std::iter::zip(rates, paces);
+        let company = pairs.map(|(rate, pace)| (rate * pace.as_secs_f64()).floor());
+        assert!(company.is_sorted(), "{paces:?}");
         assert!(
             paces[1] > Duration::ZERO && paces[1] < LONGEST / 2,
             "{paces:?}"
@@ -211,9 +267,11 @@ mod tests {
         let mut pace = Pace::new(shortest..=LONGEST);
         assert_eq!(pace.get(), shortest);
         let at = run(&mut pace, Duration::ZERO, 3.0, 1_000, 400.0);
-        assert_eq!(pace.get(), LONGEST);
+        assert!(pace.get() > 2 * shortest, "{:?}", pace.get());
+        assert!(pace.length().between_ms.is_some());
         run(&mut pace, at, 3.0, 1, 1.0);
         assert_eq!(pace.get(), shortest);
+        assert_eq!(pace.length().between_ms, None, "nor are windows cut short");
         let off = Pace::new(shortest..=Duration::ZERO);
         assert_eq!(off.get(), Duration::ZERO);
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Worker;
 use super::pacing::Came;
-use crate::fanout::moments::{GROUPS, Group};
+use crate::fanout::moments::{GROUPS, Group, Length, Moments};
 use crate::fanout::{Dispatch, Item, Room};
 use crate::protocol::GuildId;
 use crate::session::links::HubMail;
@@ -61,13 +61,14 @@ impl Gathered {
     }
 
     /// Notes what came now, for every group; answers when the first of them is due.
-    fn wait(&mut self, now: Duration, pace_ms: u64) -> Option<u64> {
+    fn wait(&mut self, now: Duration, moments: &mut Moments, length: Length) -> Option<u64> {
         let now_ms = now.as_millis() as u64;
         for (group, waiting) in Group::ALL.into_iter().zip(&mut self.groups) {
-            waiting.get_or_insert_with(|| Waiting {
+            let waiting = waiting.get_or_insert(Waiting {
                 since: now,
-                due_ms: group.next_moment(now_ms, pace_ms.max(1)),
+                due_ms: u64::MAX,
             });
+            waiting.due_ms = waiting.due_ms.min(moments.of(group, now_ms, length));
         }
         self.due_ms()
     }
@@ -117,8 +118,9 @@ impl Worker {
         });
         room.gather(new);
         let now = self.started.elapsed();
-        let pace_ms = self.held.pace.get().as_millis() as u64;
-        if let Some(due_ms) = self.gathered.wait(now, pace_ms) {
+        let length = self.held.pace.length();
+        let moments = &mut self.held.moments;
+        if let Some(due_ms) = self.gathered.wait(now, moments, length) {
             self.held.ring_for(due_ms);
         }
         if self.gathered.count > MOST || self.gathered.bytes > MOST_BYTES {

@@ -1,6 +1,6 @@
 //! Writes that wait for company.
 //!
-//! A connection that was quiet for a pace is written to at once. One that was not is held until the next
+//! A connection that was quiet for a pace is written to at once. One that was not is held until the
 //! [moment](crate::fanout::moments) of its session's group. One timer serves the whole worker.
 
 use std::cell::RefCell;
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::Worker;
 use crate::clock;
-use crate::fanout::moments::Group;
+use crate::fanout::moments::{Group, Length, Moments};
 use crate::fanout::pace::Pace;
 
 /// Milliseconds ahead that connections may be held for: more than the longest pace.
@@ -23,6 +23,7 @@ const SLICE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) pace: Pace,
+    pub(super) moments: Moments,
     /// Connections by the millisecond that they are held until, modulo the number of slots.
     slots: Vec<Vec<(usize, u32)>>,
     /// How many there are.
@@ -69,6 +70,7 @@ impl Held {
     pub(super) fn new(pace: Pace) -> Self {
         Self {
             pace,
+            moments: Moments::default(),
             slots: vec![Vec::new(); SLOTS],
             count: 0,
             next_ms: 0,
@@ -77,20 +79,20 @@ impl Held {
         }
     }
 
-    /// Holds a connection until its group's moment that follows when its events came, or to be written to now where that
-    /// has been.
+    /// Holds a connection until its group's moment for what came when its events did, or to be written to now where that has
+    /// been.
     fn hold(
         &mut self,
         connection: (usize, u32),
         group: Group,
         (came_ms, now_ms): (u64, u64),
-        pace_ms: u64,
+        length: Length,
     ) {
         if self.count == 0 {
             self.next_ms = now_ms;
         }
         self.count += 1;
-        let until_ms = group.next_moment(came_ms, pace_ms);
+        let until_ms = self.moments.of(group, came_ms, length);
         let until_ms = until_ms.clamp(self.next_ms, self.next_ms.max(now_ms) + SLOTS as u64 - 1);
         self.slots[until_ms as usize % SLOTS].push(connection);
         self.ring_for(until_ms);
@@ -134,12 +136,10 @@ impl Worker {
         }
         let mut round = Round::begin();
         let was_held = matches!(came, Came::Due);
+        let pace = self.held.pace.get();
         let (came, pace) = match came {
-            Came::Now => (
-                round.started.duration_since(self.started),
-                self.held.pace.get(),
-            ),
-            Came::At(time) => (time, self.held.pace.get()),
+            Came::Now => (round.started.duration_since(self.started), pace),
+            Came::At(time) => (time, pace),
             Came::Due => (Duration::ZERO, Duration::ZERO),
         };
         let mut dirty = std::mem::take(&mut self.after.dirty);
@@ -177,9 +177,9 @@ impl Worker {
         connection.held = true;
         let now = round.started.duration_since(self.started);
         let times_ms = (came.as_millis() as u64, now.as_millis() as u64);
-        let pace_ms = (pace.as_millis() as u64).max(1);
         let connection = (key, connection.generation);
-        self.held.hold(connection, group, times_ms, pace_ms);
+        let length = self.held.pace.length();
+        self.held.hold(connection, group, times_ms, length);
     }
 
     fn write(&mut self, key: usize, round: &mut Round) {
@@ -276,9 +276,17 @@ pub async fn keep_pace(worker: Weak<RefCell<Worker>>, bell: Rc<Notify>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fanout::moments::GROUPS;
 
     fn pace() -> Pace {
         Pace::new(Duration::ZERO..=Duration::from_millis(45))
+    }
+
+    fn length(pace_ms: u64) -> Length {
+        Length {
+            pace_ms,
+            between_ms: None,
+        }
     }
 
     #[test]
@@ -288,15 +296,17 @@ mod tests {
         let mut now_ms = 5_000;
         for round in 0..30 {
             for key in 0..100 {
-                held.hold((key, round), Group::of(key), (now_ms, now_ms), 45);
+                held.hold((key, round), Group::of(key), (now_ms, now_ms), length(45));
             }
+            let mut ends_ms = [None; GROUPS];
             let mut released = Vec::new();
             while let Some(due_ms) = held.due_ms() {
                 assert!(held.release(due_ms - 1).is_none());
-                assert!(due_ms > now_ms && due_ms <= now_ms + 45);
+                assert!(due_ms >= now_ms && due_ms <= now_ms + 45);
                 while let Some((key, generation)) = held.release(due_ms) {
                     assert_eq!(generation, round);
-                    assert_eq!(Group::of(key).next_moment(now_ms, 45), due_ms);
+                    let end_ms = ends_ms[Group::of(key).index()].get_or_insert(due_ms);
+                    assert_eq!(*end_ms, due_ms, "a group has one moment");
                     released.push(key);
                 }
             }
@@ -305,14 +315,14 @@ mod tests {
             now_ms += 17 + u64::from(round) * 50;
         }
         // A timer that comes late releases what has become due meanwhile.
-        held.hold((1, 0), Group::of(1), (now_ms, now_ms), 1_000);
-        held.hold((2, 0), Group::of(2), (now_ms, now_ms), 3);
+        held.hold((1, 0), Group::of(1), (now_ms, now_ms), length(1_000));
+        held.hold((2, 0), Group::of(2), (now_ms, now_ms), length(3));
         let late = now_ms + 5_000;
         assert!(held.release(late).is_some() && held.release(late).is_some());
         assert!(held.release(late).is_none());
         // Whose moment has passed since its events came is released at once.
-        held.hold((3, 0), Group::of(3), (late - 60, late + 1), 45);
-        held.hold((4, 0), Group::of(4), (late + 1, late + 1), 45);
+        held.hold((3, 0), Group::of(3), (late - 60, late + 1), length(45));
+        held.hold((3, 1), Group::of(3), (late + 1, late + 1), length(45));
         assert_eq!(held.release(late + 1), Some((3, 0)));
         assert!(held.release(late + 1).is_none());
     }
