@@ -11,6 +11,7 @@ mod recall;
 mod recovery;
 mod rejoin;
 mod retention;
+mod snapshots;
 mod tools;
 mod waits;
 
@@ -18,9 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Supervised, WrapFuture,
-};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Supervised};
 pub use mail::GuildMail;
 pub use preload::Preloads;
 pub use retention::RetentionSettings;
@@ -36,17 +35,16 @@ use super::stats::{GuildStats, Health};
 use crate::clock;
 use crate::fanout::mail::{GuildNews, HubLink};
 use crate::fanout::{HubId, Item};
-use crate::journal::{JournalFuture, Snapshot};
+use crate::journal::JournalFuture;
 use crate::protocol::{GuildId, MessageId, Position, UserId};
 use crate::spans::{self, Stretch};
 use crate::supervision::budget::RestartBudget;
 use crate::supervision::mail::Mail;
 use retention::Trimming;
+use snapshots::Unripe;
 
 /// Messages handled before the executor's other guilds get their turn.
 const SLICE: u32 = 64;
-/// Bytes of records after a snapshot from which on another one is worth its while.
-const SNAPSHOT_TAIL: usize = 256 << 10;
 
 /// A hub that has sessions of the guild.
 struct Subscription {
@@ -116,6 +114,8 @@ pub struct GuildActor {
     /// Bytes of records after the snapshot, and of the snapshot.
     tail_bytes: usize,
     snapshot_bytes: usize,
+    /// A snapshot that is not wholly acknowledged.
+    unripe: Option<Box<Unripe>>,
     /// When something last asked for the guild.
     used: Instant,
     /// Until it is given the word by the actor that it follows.
@@ -167,6 +167,7 @@ impl GuildActor {
             trimming: Trimming::Idle,
             tail_bytes: 0,
             snapshot_bytes: 0,
+            unripe: None,
             used: clock::now(),
             succession: None,
             released: None,
@@ -337,9 +338,7 @@ impl GuildActor {
             self.recent.clear();
             self.give_back();
         }
-        if self.tail_bytes >= SNAPSHOT_TAIL.max(self.snapshot_bytes) {
-            self.take_snapshot(ctx);
-        }
+        self.look_at_tail(ctx);
         self.trim_history(ctx);
         let idle = self.subscriptions.is_empty()
             && self.tickets.is_empty()
@@ -384,30 +383,6 @@ impl GuildActor {
         self.returning.take_if(|returning| returning.is_empty());
         self.subscriptions.shrink_to_fit();
         self.core.give_back();
-    }
-
-    /// The state as it is, where nothing is on its way.
-    fn snapshot_now(&mut self) -> Option<Snapshot> {
-        let bytes = self.core.snapshot()?;
-        self.tail_bytes = 0;
-        self.snapshot_bytes = bytes.len();
-        Some(Snapshot {
-            position: self.core.position(),
-            bytes,
-        })
-    }
-
-    /// Hands the journal the state as it is, where nothing is on its way.
-    fn take_snapshot(&mut self, ctx: &mut Context<Self>) {
-        let Some(snapshot) = self.snapshot_now() else {
-            return;
-        };
-        let put = self.tools.journal.put_snapshot(self.id, snapshot);
-        ctx.spawn(put.into_actor(self).map(|put, actor, _| {
-            if let Err(error) = put {
-                tracing::warn!(guild = %actor.id, %error, "a snapshot was not kept");
-            }
-        }));
     }
 }
 

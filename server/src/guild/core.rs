@@ -206,9 +206,9 @@ impl GuildCore {
         self.outbox.give_back();
     }
 
-    /// The state as bytes; `None` while it holds what is not acknowledged.
-    pub fn snapshot(&self) -> Option<Bytes> {
-        self.outbox.is_idle().then(|| self.state.to_snapshot())
+    /// The state at its [position](Self::position) as bytes, acknowledged or not.
+    pub fn image(&self) -> Bytes {
+        self.state.to_snapshot()
     }
 
     /// Takes in a record of the journal. Panics where `position` is not the next one.

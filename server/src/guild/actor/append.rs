@@ -76,6 +76,7 @@ impl GuildActor {
                 }
                 GuildStats::add(&self.stats.appends, 1);
                 self.core.appended(position);
+                self.keep_snapshot(ctx);
                 self.claim_is_kept(position);
                 self.advance(ctx);
             }

@@ -155,6 +155,7 @@ impl GuildActor {
         // The first one has the answers; one that was never loaded has none.
         self.former.get_or_insert_with(|| Box::new(core));
         self.life += 1;
+        self.unripe = None;
         self.append_started = None;
         self.in_flight = None;
         self.claiming = None;

@@ -66,8 +66,7 @@ impl GuildActor {
             }
         }
         if let Trimming::Due(through) = self.trimming {
-            let channels = self.core.channel_ids().collect();
-            self.drop_records(through, channels, Trimming::Idle, ctx);
+            self.take_snapshot(Some(through), ctx);
         }
     }
 
@@ -94,20 +93,21 @@ impl GuildActor {
             return true;
         }
         let everything = MessageId::new(u64::MAX);
-        self.drop_records(everything, Vec::new(), Trimming::Forgotten, ctx);
+        let snapshot = self.image();
+        self.drop_records(snapshot, everything, Vec::new(), Trimming::Forgotten, ctx);
         false
     }
 
-    fn drop_records(
+    /// Hands the journal a snapshot that is wholly acknowledged, and has it drop what neither that nor messages after `through`
+    /// need.
+    pub(super) fn drop_records(
         &mut self,
+        snapshot: Snapshot,
         through: MessageId,
         channels: Vec<ChannelId>,
         then: Trimming,
         ctx: &mut Context<Self>,
     ) {
-        let Some(snapshot) = self.snapshot_now() else {
-            return;
-        };
         let (journal, id) = (Arc::clone(&self.tools.journal), self.id);
         let dropped =
             async move { drop_records(&*journal, id, snapshot, through, &channels).await };

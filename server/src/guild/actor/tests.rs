@@ -1,6 +1,7 @@
 mod departures;
 mod history;
 mod moves;
+mod snapshots;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
