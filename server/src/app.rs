@@ -40,6 +40,7 @@ use crate::guild::balancer;
 use crate::guild::executors::Executors;
 use crate::guild::registry::Registry;
 use crate::guild::router::Router;
+use crate::guild::sweep;
 use crate::guild::watchdog;
 use crate::journal::Journal;
 use crate::placement::{Member, Overrides, Placement, PlacementHandle, Ring, RingSettings};
@@ -287,6 +288,13 @@ impl App {
             demo.as_ref(),
             self.certificates.main.as_ref(),
         );
+        let sweep = settings::sweep_settings(&self.config).map(|settings| {
+            sweep::run(
+                self.router.clone(),
+                Arc::clone(&self.storage.journal),
+                settings,
+            )
+        });
         let admin = listener::admin(
             self.admin,
             admin::Admin {
@@ -326,6 +334,8 @@ impl App {
             settings::balance_settings(&self.config),
         ));
         #[allow(clippy::disallowed_methods)] // ended below
+        let sweep = sweep.map(actix_rt::spawn);
+        #[allow(clippy::disallowed_methods)] // ended below
         let reloads = actix_rt::spawn(reload::on_hangup(reloaded));
         self.view.takes_traffic();
         tokio::select! {
@@ -335,6 +345,7 @@ impl App {
         self.drain.order();
         cluster::leave(self.joined, &self.drain, &self.shared.links).await;
         balancer.abort();
+        sweep.inspect(actix_rt::task::JoinHandle::abort);
         reloads.abort();
         self.registry.stop_moves();
         let grace = Duration::from_millis(self.config.gateway.reconnect_grace_ms);

@@ -15,4 +15,5 @@ pub mod registry;
 pub mod remote;
 pub mod router;
 pub mod stats;
+pub mod sweep;
 pub mod watchdog;

@@ -10,6 +10,7 @@ use crate::config::{Config, PublicUrl};
 use crate::fanout::outbox::OutboxBounds;
 use crate::guild::actor::{GuildSettings, RetentionSettings};
 use crate::guild::core::{CoreSettings, Retention};
+use crate::guild::sweep::SweepSettings;
 use crate::placement::executors::BalanceSettings;
 use crate::session::core::Patience;
 use crate::session::settings::GatewaySettings;
@@ -35,6 +36,12 @@ pub(super) fn balance_settings(config: &Config) -> Option<BalanceSettings> {
         max_dedicated: guild.dedicated_executors,
     };
     guild.balance.then_some(settings)
+}
+
+/// When guilds at rest are woken for their old history: where messages go at some age.
+pub(super) fn sweep_settings(config: &Config) -> Option<SweepSettings> {
+    let days = config.guild.retention_days;
+    (days > 0).then(|| SweepSettings::for_age(Duration::from_secs(days * 24 * 3_600)))
 }
 
 pub(super) fn guild_settings(config: &Config) -> GuildSettings {

@@ -116,8 +116,8 @@ pub struct GuildActor {
     snapshot_bytes: usize,
     /// A snapshot that is not wholly acknowledged.
     unripe: Option<Box<Unripe>>,
-    /// When something last asked for the guild.
-    used: Instant,
+    /// When something last asked for the guild; never where it was only woken.
+    used: Option<Instant>,
     /// Until it is given the word by the actor that it follows.
     succession: Option<Box<handover::Succession>>,
     /// From when it is told to leave until it has handed over.
@@ -168,7 +168,7 @@ impl GuildActor {
             tail_bytes: 0,
             snapshot_bytes: 0,
             unripe: None,
-            used: clock::now(),
+            used: Some(clock::now()),
             succession: None,
             released: None,
             departing: None,
@@ -344,7 +344,8 @@ impl GuildActor {
             && self.tickets.is_empty()
             && self.parked.is_empty()
             && self.core.is_settled();
-        let unused = self.used.elapsed() >= self.tools.settings.passivate_after;
+        let unused_after = self.tools.settings.passivate_after;
+        let unused = self.used.is_none_or(|at| at.elapsed() >= unused_after);
         if idle && !self.core.exists() && !self.forget_deleted(ctx) {
             return;
         }
@@ -435,8 +436,12 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             return;
         }
         let started = clock::now();
-        self.used = started;
+        self.used = Some(started);
         self.stats.meter.waited(mail.permit.waited(started));
+        if let GuildMail::Wake = mail.message {
+            self.used = None;
+            return;
+        }
         if let GuildMail::Restart = mail.message {
             self.restart(ctx);
             return;
@@ -496,7 +501,8 @@ impl Handler<Mail<GuildMail>> for GuildActor {
             GuildMail::Presence { user, presence } => {
                 self.core.set_presence(&self.moment(), user, &presence);
             }
-            GuildMail::Restart
+            GuildMail::Wake
+            | GuildMail::Restart
             | GuildMail::Evicted
             | GuildMail::Release(_)
             | GuildMail::Depart(_) => unreachable!("dealt with above"),

@@ -36,6 +36,8 @@ pub enum GuildMail {
         /// Its sessions.
         sessions: Vec<Attach>,
     },
+    /// Nothing but to be in memory for a while: nobody asks for the guild.
+    Wake,
     /// Load the guild anew, also out of quarantine.
     Restart,
     /// Another actor has the guild: this one was on a stuck executor.

@@ -179,6 +179,7 @@ impl GuildActor {
             | GuildMail::Detach { .. }
             | GuildMail::HubGone(_)
             | GuildMail::Presence { .. }
+            | GuildMail::Wake
             | GuildMail::Restart
             | GuildMail::Release(_)
             | GuildMail::Depart(_)

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::guild::core::{CoreSettings, Retention};
+use crate::guild::sweep::{self, SweepSettings};
 
 fn forgetful() -> GuildSettings {
     GuildSettings {
@@ -256,5 +257,61 @@ fn of_a_deleted_guild_nothing_stays_but_that_it_was_there() {
         };
         let again = node.ask(Command::CreateGuild(Box::new(fields))).await;
         assert!(again.is_err(), "{again:?}");
+    });
+}
+
+/// Guilds whose messages go at once, and that look after themselves all the time.
+fn fleeting() -> GuildSettings {
+    let mut settings = tidy();
+    settings.retention.keep = Retention {
+        max_age_ms: Some(0),
+        max_messages: None,
+    };
+    settings
+}
+
+#[test]
+fn guilds_that_nobody_uses_are_woken_for_their_old_history_and_leave_again() {
+    actix::System::new().block_on(async {
+        let here = NodeName::new("here").unwrap();
+        let placement = || {
+            let node = Node::new(here.clone());
+            let ring = Ring::build([node], RingSettings::default()).unwrap();
+            (
+                here.clone(),
+                PlacementHandle::new(Placement::new(ring, Overrides::new())),
+            )
+        };
+        // Of a node that kept everything.
+        let former = node_with(1, GuildSettings::default());
+        let guilds = [former.guild, former.sibling().guild];
+        for node in [&former, &former.sibling()] {
+            node.create().await;
+            node.say_numbers(20).await;
+        }
+        let over = (former.journal.clone(), former.guild.get());
+        let node = node_over(over, placement(), Executors::start(1), (1, fleeting()));
+        let settings = SweepSettings {
+            delay: Duration::ZERO,
+            every: Duration::from_secs(3_600),
+            between: Duration::ZERO,
+        };
+        let journal = Arc::new(node.journal.clone());
+        let sweep = actix::spawn(sweep::run(node.router.clone(), journal, settings));
+        let trimmed = async |guild| {
+            let first = node.journal.read(guild, 0, 1).await;
+            matches!(first, Err(crate::journal::JournalError::Trimmed { .. }))
+        };
+        for guild in guilds {
+            while !trimmed(guild).await {
+                tokio::task::yield_now().await;
+            }
+        }
+        // Long before they would for not being used.
+        while node.registry.count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        sweep.abort();
+        assert_eq!(node.history().await.len(), 0);
     });
 }
