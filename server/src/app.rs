@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_rt::task::JoinHandle;
+
 pub use certificates::check_files;
 pub use demo::Demo;
 
@@ -288,13 +290,7 @@ impl App {
             demo.as_ref(),
             self.certificates.main.as_ref(),
         );
-        let sweep = settings::sweep_settings(&self.config).map(|settings| {
-            sweep::run(
-                self.router.clone(),
-                Arc::clone(&self.storage.journal),
-                settings,
-            )
-        });
+        let router = self.router.clone();
         let admin = listener::admin(
             self.admin,
             admin::Admin {
@@ -328,13 +324,7 @@ impl App {
         if let Some(trails) = &self.shared.trails {
             sessions::forget_former_runs(Arc::clone(trails), self.shared.settings.resume_window);
         }
-        #[allow(clippy::disallowed_methods)] // ended below
-        let balancer = actix_rt::spawn(balancer::run(
-            self.registry.clone(),
-            settings::balance_settings(&self.config),
-        ));
-        #[allow(clippy::disallowed_methods)] // ended below
-        let sweep = sweep.map(actix_rt::spawn);
+        let upkeep = start_upkeep(&self.registry, router, &self.storage.journal, &self.config);
         #[allow(clippy::disallowed_methods)] // ended below
         let reloads = actix_rt::spawn(reload::on_hangup(reloaded));
         self.view.takes_traffic();
@@ -344,8 +334,7 @@ impl App {
         }
         self.drain.order();
         cluster::leave(self.joined, &self.drain, &self.shared.links).await;
-        balancer.abort();
-        sweep.inspect(actix_rt::task::JoinHandle::abort);
+        upkeep.iter().for_each(JoinHandle::abort);
         reloads.abort();
         self.registry.stop_moves();
         let grace = Duration::from_millis(self.config.gateway.reconnect_grace_ms);
@@ -421,6 +410,22 @@ fn placement_of(config: &Config) -> Result<Placement, StartError> {
             .map_err(|error| failed(&error))?;
     }
     Ok(Placement::new(ring, overrides))
+}
+
+/// Starts what looks after guilds beside their own work. Whoever starts it ends it.
+#[allow(clippy::disallowed_methods)] // ended by the caller
+fn start_upkeep(
+    registry: &Registry,
+    router: Router,
+    journal: &Arc<dyn Journal>,
+    config: &Config,
+) -> Vec<JoinHandle<()>> {
+    let balancer = balancer::run(registry.clone(), settings::balance_settings(config));
+    let sweep = settings::sweep_settings(config);
+    let sweep = sweep.map(|settings| sweep::run(router, Arc::clone(journal), settings));
+    let mut tasks = vec![actix_rt::spawn(balancer)];
+    tasks.extend(sweep.map(actix_rt::spawn));
+    tasks
 }
 
 fn registry_of(

@@ -298,15 +298,15 @@ mod tests {
             for key in 0..100 {
                 held.hold((key, round), Group::of(key), (now_ms, now_ms), length(45));
             }
-            let mut ends_ms = [None; GROUPS];
+            let mut moments = [None; GROUPS];
             let mut released = Vec::new();
             while let Some(due_ms) = held.due_ms() {
                 assert!(held.release(due_ms - 1).is_none());
                 assert!(due_ms >= now_ms && due_ms <= now_ms + 45);
                 while let Some((key, generation)) = held.release(due_ms) {
                     assert_eq!(generation, round);
-                    let end_ms = ends_ms[Group::of(key).index()].get_or_insert(due_ms);
-                    assert_eq!(*end_ms, due_ms, "a group has one moment");
+                    let moment = moments[Group::of(key).index()].get_or_insert(due_ms);
+                    assert_eq!(*moment, due_ms, "a group has one moment");
                     released.push(key);
                 }
             }

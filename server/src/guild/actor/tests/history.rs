@@ -297,21 +297,26 @@ fn guilds_that_nobody_uses_are_woken_for_their_old_history_and_leave_again() {
             between: Duration::ZERO,
         };
         let journal = Arc::new(node.journal.clone());
-        let sweep = actix::spawn(sweep::run(node.router.clone(), journal, settings));
+        let sweep = sweep::run(node.router.clone(), journal, settings);
         let trimmed = async |guild| {
             let first = node.journal.read(guild, 0, 1).await;
             matches!(first, Err(crate::journal::JournalError::Trimmed { .. }))
         };
-        for guild in guilds {
-            while !trimmed(guild).await {
+        let done = async {
+            for guild in guilds {
+                while !trimmed(guild).await {
+                    tokio::task::yield_now().await;
+                }
+            }
+            // Long before they would for not being used.
+            while node.registry.count() > 0 {
                 tokio::task::yield_now().await;
             }
+        };
+        tokio::select! {
+            () = sweep => {}
+            () = done => {}
         }
-        // Long before they would for not being used.
-        while node.registry.count() > 0 {
-            tokio::task::yield_now().await;
-        }
-        sweep.abort();
         assert_eq!(node.history().await.len(), 0);
     });
 }
