@@ -4,8 +4,8 @@
 //! A hub with little to do writes at once, or after the least pace that is set. The more of its thread's
 //! time it would take to write each event by itself, the longer events wait for company, up to the setting;
 //! but not longer than until the last one comes that is to be expected in that time; and until the first one
-//! does, or not at all where that one is far. All of it is computed from what arrives and what a write costs here, neither of which the
-//! pace changes: it does not swing.
+//! does, or not at all where that one is far. All of it is computed from what arrives and what a write costs
+//! here, neither of which the pace changes: it does not swing.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

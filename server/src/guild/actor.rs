@@ -338,8 +338,9 @@ impl GuildActor {
             self.recent.clear();
             self.give_back();
         }
-        self.look_at_tail(ctx);
+        // In this order: the snapshot without old history comes first.
         self.trim_history(ctx);
+        self.look_at_tail(ctx);
         let idle = self.subscriptions.is_empty()
             && self.tickets.is_empty()
             && self.parked.is_empty()
