@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastrand::Rng;
-use guildhall_tests::admin::Metrics;
 use guildhall_tests::flood::post_until;
 use guildhall_tests::rest::text;
-use guildhall_tests::{Gateway, Reader, Setup, World};
+use guildhall_tests::{Gateway, Reader, Setup, World, eventually};
 use tokio::task::JoinSet;
 
 /// Sessions.
@@ -97,11 +96,16 @@ async fn i3_i10_sessions_cut_at_random_moments_see_every_message_once_and_in_ord
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i3_i10_so_do_sessions_whose_events_are_held_back() {
     let setup = Setup::new().set(format!("gateway.pace_min_ms={PACE_MS}"));
-    let metrics = cut_at_random_moments(setup).await;
-    assert!(metrics.sum("guildhall_gathered_mail_total", &[]) > 100.0);
+    let world = cut_at_random_moments(setup).await;
+    // A worker's counts are told about once a second.
+    eventually("mail of the guild that was gathered", || async {
+        let metrics = world.admin.metrics().await;
+        (metrics.sum("guildhall_gathered_mail_total", &[]) > 100.0).then_some(())
+    })
+    .await;
 }
 
-async fn cut_at_random_moments(setup: Setup) -> Metrics {
+async fn cut_at_random_moments(setup: Setup) -> Arc<World> {
     let mut random = Rng::with_seed(seed());
     let setup = setup
         // The slowest reader of a busy machine must not be refused for being slow.
@@ -141,5 +145,5 @@ async fn cut_at_random_moments(setup: Setup) -> Metrics {
             panic!("{fault}");
         }
     }
-    world.admin.metrics().await
+    world
 }
