@@ -36,7 +36,7 @@ impl Group {
 /// How long a window is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Length {
-    /// The pace, in milliseconds; 1 at least.
+    /// The pace, in milliseconds; 0 counts as 1.
     pub pace_ms: u64,
     /// Milliseconds from one event for a session to its next one, where windows may be cut short by them.
     pub between_ms: Option<f64>,

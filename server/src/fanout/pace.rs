@@ -138,10 +138,9 @@ impl Pace {
         let ramp = ((share - LOW) / (HIGH - LOW)).clamp(0.0, 1.0);
         let useful = self.active * self.write_cost / ENOUGH;
         let (shortest, longest) = (*self.bounds.start(), *self.bounds.end());
-        let longest_useful = longest.as_secs_f64().min(useful);
         let pace = self
             .until_the_last(longest.as_secs_f64() * ramp)
-            .min(longest_useful);
+            .min(useful);
         let pace = Duration::from_millis((pace * 1e3).round() as u64);
         pace.max(shortest).min(longest)
     }

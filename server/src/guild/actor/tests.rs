@@ -18,7 +18,7 @@ use crate::guild::executors::Executors;
 use crate::guild::router::Router;
 use crate::guild::watchdog;
 use crate::journal::{
-    Entry, Journal, JournalFuture, MemoryJournal, NewRecord, Snapshot, Span, Stretch,
+    Entry, Journal, JournalError, JournalFuture, MemoryJournal, NewRecord, Snapshot, Span, Stretch,
 };
 use crate::placement::{
     Member as Node, NodeName, Overrides, Placement, PlacementHandle, Ring, RingSettings,
@@ -147,16 +147,16 @@ fn node_with(hubs: u32, settings: GuildSettings) -> Node1 {
 fn node_on(executors: Executors, hubs: u32, settings: GuildSettings) -> Node1 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * 10;
+    let journal = MemoryJournal::new();
+    node_over((journal, number), alone(), executors, (hubs, settings))
+}
+
+/// The place of a node that has no others.
+fn alone() -> (NodeName, PlacementHandle) {
     let here = NodeName::new("here").unwrap();
     let ring = Ring::build([Node::new(here.clone())], RingSettings::default()).unwrap();
     let placement = PlacementHandle::new(Placement::new(ring, Overrides::new()));
-    let journal = MemoryJournal::new();
-    node_over(
-        (journal, number),
-        (here, placement),
-        executors,
-        (hubs, settings),
-    )
+    (here, placement)
 }
 
 /// A node that has the guild of this number in a journal.
@@ -261,6 +261,12 @@ impl Node1 {
     fn attach(&self, hub: u32, session: u64) {
         let mail = GuildMail::Attach(session_on(hub, session));
         self.router.post(self.guild, mail).unwrap();
+    }
+
+    /// Whether the journal has dropped the guild's first records.
+    async fn is_trimmed(&self) -> bool {
+        let first = self.journal.read(self.guild, 0, 1).await;
+        matches!(first, Err(JournalError::Trimmed { .. }))
     }
 
     async fn say(&self, content: &str) -> Outcome {

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Worker;
-use super::pacing::Came;
-use crate::fanout::moments::{GROUPS, Group, Length, Moments};
+use super::pacing::{Came, Held};
+use crate::fanout::moments::{GROUPS, Group};
 use crate::fanout::{Dispatch, Item, Room};
 use crate::protocol::GuildId;
 use crate::session::links::HubMail;
@@ -61,14 +61,13 @@ impl Gathered {
     }
 
     /// Notes what came now, for every group; answers when the first of them is due.
-    fn wait(&mut self, now: Duration, moments: &mut Moments, length: Length) -> Option<u64> {
+    fn wait(&mut self, now: Duration, held: &mut Held) -> Option<u64> {
         let now_ms = now.as_millis() as u64;
         for (group, waiting) in Group::ALL.into_iter().zip(&mut self.groups) {
-            let waiting = waiting.get_or_insert(Waiting {
-                since: now,
-                due_ms: u64::MAX,
-            });
-            waiting.due_ms = waiting.due_ms.min(moments.of(group, now_ms, length));
+            let due_ms = held.moment_of(group, now_ms);
+            let since = now;
+            let waiting = waiting.get_or_insert(Waiting { since, due_ms });
+            waiting.due_ms = waiting.due_ms.min(due_ms);
         }
         self.due_ms()
     }
@@ -118,9 +117,7 @@ impl Worker {
         });
         room.gather(new);
         let now = self.started.elapsed();
-        let length = self.held.pace.length();
-        let moments = &mut self.held.moments;
-        if let Some(due_ms) = self.gathered.wait(now, moments, length) {
+        if let Some(due_ms) = self.gathered.wait(now, &mut self.held) {
             self.held.ring_for(due_ms);
         }
         if self.gathered.count > MOST || self.gathered.bytes > MOST_BYTES {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::Worker;
 use crate::clock;
-use crate::fanout::moments::{Group, Length, Moments};
+use crate::fanout::moments::{Group, Moments};
 use crate::fanout::pace::Pace;
 
 /// Milliseconds ahead that connections may be held for: more than the longest pace.
@@ -23,7 +23,7 @@ const SLICE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) pace: Pace,
-    pub(super) moments: Moments,
+    moments: Moments,
     /// Connections by the millisecond that they are held until, modulo the number of slots.
     slots: Vec<Vec<(usize, u32)>>,
     /// How many there are.
@@ -79,20 +79,19 @@ impl Held {
         }
     }
 
+    /// When a group is written what came for it at `came_ms`.
+    pub(super) fn moment_of(&mut self, group: Group, came_ms: u64) -> u64 {
+        self.moments.of(group, came_ms, self.pace.length())
+    }
+
     /// Holds a connection until its group's moment for what came when its events did, or to be written to now where that has
     /// been.
-    fn hold(
-        &mut self,
-        connection: (usize, u32),
-        group: Group,
-        (came_ms, now_ms): (u64, u64),
-        length: Length,
-    ) {
+    fn hold(&mut self, connection: (usize, u32), group: Group, (came_ms, now_ms): (u64, u64)) {
         if self.count == 0 {
             self.next_ms = now_ms;
         }
         self.count += 1;
-        let until_ms = self.moments.of(group, came_ms, length);
+        let until_ms = self.moment_of(group, came_ms);
         let until_ms = until_ms.clamp(self.next_ms, self.next_ms.max(now_ms) + SLOTS as u64 - 1);
         self.slots[until_ms as usize % SLOTS].push(connection);
         self.ring_for(until_ms);
@@ -178,8 +177,7 @@ impl Worker {
         let now = round.started.duration_since(self.started);
         let times_ms = (came.as_millis() as u64, now.as_millis() as u64);
         let connection = (key, connection.generation);
-        let length = self.held.pace.length();
-        self.held.hold(connection, group, times_ms, length);
+        self.held.hold(connection, group, times_ms);
     }
 
     fn write(&mut self, key: usize, round: &mut Round) {
@@ -278,25 +276,20 @@ mod tests {
     use super::*;
     use crate::fanout::moments::GROUPS;
 
-    fn pace() -> Pace {
-        Pace::new(Duration::ZERO..=Duration::from_millis(45))
-    }
-
-    fn length(pace_ms: u64) -> Length {
-        Length {
-            pace_ms,
-            between_ms: None,
-        }
+    /// One that is always the same.
+    fn pace(milliseconds: u64) -> Pace {
+        let pace = Duration::from_millis(milliseconds);
+        Pace::new(pace..=pace)
     }
 
     #[test]
     fn what_is_held_is_released_at_its_moment_and_once() {
-        let mut held = Held::new(pace());
+        let mut held = Held::new(pace(45));
         assert_eq!(held.due_ms(), None);
         let mut now_ms = 5_000;
         for round in 0..30 {
             for key in 0..100 {
-                held.hold((key, round), Group::of(key), (now_ms, now_ms), length(45));
+                held.hold((key, round), Group::of(key), (now_ms, now_ms));
             }
             let mut moments = [None; GROUPS];
             let mut released = Vec::new();
@@ -315,14 +308,17 @@ mod tests {
             now_ms += 17 + u64::from(round) * 50;
         }
         // A timer that comes late releases what has become due meanwhile.
-        held.hold((1, 0), Group::of(1), (now_ms, now_ms), length(1_000));
-        held.hold((2, 0), Group::of(2), (now_ms, now_ms), length(3));
+        held.pace = pace(1_000);
+        held.hold((1, 0), Group::of(1), (now_ms, now_ms));
+        held.pace = pace(3);
+        held.hold((2, 0), Group::of(2), (now_ms, now_ms));
         let late = now_ms + 5_000;
         assert!(held.release(late).is_some() && held.release(late).is_some());
         assert!(held.release(late).is_none());
         // Whose moment has passed since its events came is released at once.
-        held.hold((3, 0), Group::of(3), (late - 60, late + 1), length(45));
-        held.hold((3, 1), Group::of(3), (late + 1, late + 1), length(45));
+        held.pace = pace(45);
+        held.hold((3, 0), Group::of(3), (late - 60, late + 1));
+        held.hold((3, 1), Group::of(3), (late + 1, late + 1));
         assert_eq!(held.release(late + 1), Some((3, 0)));
         assert!(held.release(late + 1).is_none());
     }
@@ -330,7 +326,7 @@ mod tests {
     #[test]
     fn the_timer_is_rung_for_what_is_due_before_it() {
         let rings = |held: &Held| futures_util::FutureExt::now_or_never(held.bell.notified());
-        let mut held = Held::new(pace());
+        let mut held = Held::new(pace(45));
         held.ring_for(100);
         assert!(rings(&held).is_some());
         held.timer_ms = Some(90);

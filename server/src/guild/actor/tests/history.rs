@@ -193,10 +193,7 @@ fn history_beyond_the_number_that_is_kept_goes_from_guild_and_journal() {
             node.router.post(node.guild, GuildMail::Restart).unwrap();
         }
         let error = read(0).await.unwrap_err();
-        assert!(
-            matches!(error, crate::journal::JournalError::Trimmed { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, JournalError::Trimmed { .. }), "{error}");
         // *Invariant I10*: who has nothing since before what is left is told that it cannot go on.
         assert_eq!(node.rejoin(0, 1).await, None);
     });
@@ -273,24 +270,14 @@ fn fleeting() -> GuildSettings {
 #[test]
 fn guilds_that_nobody_uses_are_woken_for_their_old_history_and_leave_again() {
     actix::System::new().block_on(async {
-        let here = NodeName::new("here").unwrap();
-        let placement = || {
-            let node = Node::new(here.clone());
-            let ring = Ring::build([node], RingSettings::default()).unwrap();
-            (
-                here.clone(),
-                PlacementHandle::new(Placement::new(ring, Overrides::new())),
-            )
-        };
         // Of a node that kept everything.
         let former = node_with(1, GuildSettings::default());
-        let guilds = [former.guild, former.sibling().guild];
         for node in [&former, &former.sibling()] {
             node.create().await;
             node.say_numbers(20).await;
         }
         let over = (former.journal.clone(), former.guild.get());
-        let node = node_over(over, placement(), Executors::start(1), (1, fleeting()));
+        let node = node_over(over, alone(), Executors::start(1), (1, fleeting()));
         let settings = SweepSettings {
             delay: Duration::ZERO,
             every: Duration::from_secs(3_600),
@@ -298,13 +285,9 @@ fn guilds_that_nobody_uses_are_woken_for_their_old_history_and_leave_again() {
         };
         let journal = Arc::new(node.journal.clone());
         let sweep = sweep::run(node.router.clone(), journal, settings);
-        let trimmed = async |guild| {
-            let first = node.journal.read(guild, 0, 1).await;
-            matches!(first, Err(crate::journal::JournalError::Trimmed { .. }))
-        };
         let done = async {
-            for guild in guilds {
-                while !trimmed(guild).await {
+            for node in [&node, &node.sibling()] {
+                while !node.is_trimmed().await {
                     tokio::task::yield_now().await;
                 }
             }
