@@ -17,9 +17,13 @@ pub trait Compose: fmt::Debug {
 }
 
 /// An event's body, counted by the worker's own thread. As large as a pointer: each session has one for each
-/// event that waits or is kept.
+/// event that waits or is kept, or one for a [`Run`] of them.
 #[derive(Debug, Clone)]
 pub struct Frame(Rc<Body>);
+
+/// Events that many sessions are owed, one right after the other, [`Run::MOST`] at most. As large as a [`Frame`].
+#[derive(Debug, Clone)]
+pub struct Run(Frame);
 
 /// What a [`Frame`] holds.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ enum Body {
     Ephemeral(Box<(Bytes, Subject)>),
     /// Made anew each time that it is written.
     Made(Box<dyn Compose>),
+    /// The frames of a run, and their bytes in all.
+    Run(Box<[Frame]>, usize),
 }
 
 impl Frame {
@@ -67,6 +73,7 @@ impl Frame {
             Body::Shared(bytes) => bytes.len(),
             Body::Ephemeral(ephemeral) => ephemeral.0.len(),
             Body::Made(compose) => compose.estimate(),
+            Body::Run(_, size) => *size,
         }
     }
 
@@ -80,7 +87,48 @@ impl Frame {
                 compose.compose(&mut bytes);
                 bytes.into()
             }
+            Body::Run(frames, _) => frames.iter().flat_map(Self::to_bytes).collect(),
         }
+    }
+
+    /// The events that it stands for: itself, or those of a run.
+    pub(super) fn events(&self) -> &[Self] {
+        match &*self.0 {
+            Body::Run(frames, _) => frames,
+            _ => std::slice::from_ref(self),
+        }
+    }
+}
+
+impl Run {
+    /// Most events.
+    pub const MOST: usize = u8::MAX as usize;
+
+    /// These events, in order.
+    ///
+    /// # Panics
+    ///
+    /// With more than [`Self::MOST`] of them.
+    pub fn new(frames: impl IntoIterator<Item = Frame>) -> Self {
+        let frames: Box<[Frame]> = frames.into_iter().collect();
+        assert!(frames.len() <= Self::MOST, "{} events", frames.len());
+        let size = frames.iter().map(Frame::size).sum();
+        Self(Frame(Rc::new(Body::Run(frames, size))))
+    }
+
+    /// Bytes that its events count as.
+    pub fn size(&self) -> usize {
+        self.0.size()
+    }
+
+    /// Its events, in order.
+    pub fn events(&self) -> &[Frame] {
+        self.0.events()
+    }
+
+    /// As what stands for its events in a queue.
+    pub(super) const fn as_frame(&self) -> &Frame {
+        &self.0
     }
 }
 

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::frame::Frame;
+use super::frame::{Frame, Run};
 use super::late::{Dropped, Late, Subject};
 use super::queue::FrameQueue;
 use crate::counters::EphemeralKind;
@@ -50,8 +50,8 @@ pub struct Outbox {
     entries: FrameQueue,
     /// Sequence number of the first entry; of the next one where there is none.
     first_seq: u64,
-    /// Entries from the front that this connection was sent.
-    sent: usize,
+    /// Events from the front that this connection was sent.
+    sent: u32,
     /// Highest number ever handed to a connection.
     sent_seq: u64,
     bytes: usize,
@@ -99,12 +99,16 @@ impl Outbox {
 
     /// Whether something waits to be sent.
     pub fn has_pending(&self) -> bool {
-        self.sent < self.entries.len()
+        self.sent() < self.entries.len()
     }
 
     /// Events that wait to be sent.
     pub fn pending(&self) -> usize {
-        self.entries.len() - self.sent
+        self.entries.len() - self.sent()
+    }
+
+    const fn sent(&self) -> usize {
+        self.sent as usize
     }
 
     /// Bytes that wait to be sent.
@@ -127,9 +131,20 @@ impl Outbox {
     /// Past the total bounds the oldest events go, sent ones first; the session is `Broken` when
     /// one goes that no connection was ever sent.
     pub fn push(&mut self, frame: Frame, bounds: &OutboxBounds) -> Pushed {
-        self.bytes += frame.size();
-        self.pending_bytes += frame.size();
+        let size = frame.size();
         self.entries.push_back(frame);
+        self.pushed(size, bounds)
+    }
+
+    /// Adds the events of a run, as [`Self::push`] does one after the other.
+    pub fn push_run(&mut self, run: &Run, bounds: &OutboxBounds) -> Pushed {
+        self.entries.push_run(run);
+        self.pushed(run.size(), bounds)
+    }
+
+    fn pushed(&mut self, size: usize, bounds: &OutboxBounds) -> Pushed {
+        self.bytes += size;
+        self.pending_bytes += size;
         let mut broken = false;
         while self.entries.len() > bounds.total_count || self.bytes > bounds.total_bytes {
             if self.entries.len() == 1 {
@@ -229,8 +244,8 @@ impl Outbox {
 
     /// The next event to send with its sequence number.
     pub fn send_next(&mut self) -> Option<(u64, &Frame)> {
-        let frame = self.entries.get(self.sent)?;
-        let seq = self.first_seq + self.sent as u64;
+        let frame = self.entries.advance()?;
+        let seq = self.first_seq + u64::from(self.sent);
         self.sent += 1;
         self.sent_seq = self.sent_seq.max(seq);
         self.pending_bytes -= frame.size();
@@ -240,7 +255,8 @@ impl Outbox {
     /// Forgets sent events up to `seq`, which the client has acknowledged.
     pub fn acknowledge(&mut self, seq: u64) {
         while self.sent > 0 && self.first_seq <= seq {
-            self.drop_front();
+            let acknowledged = (seq - self.first_seq).saturating_add(1);
+            self.drop_sent(acknowledged.try_into().unwrap_or(usize::MAX));
         }
         self.entries.give_back();
     }
@@ -253,8 +269,9 @@ impl Outbox {
         if !self.reaches(seq) {
             return false;
         }
-        self.sent = (seq + 1 - self.first_seq) as usize;
-        self.pending_bytes = self.entries.iter().skip(self.sent).map(Frame::size).sum();
+        self.sent = (seq + 1 - self.first_seq) as u32;
+        self.entries.seek(self.sent());
+        self.pending_bytes = self.entries.iter().skip(self.sent()).map(Frame::size).sum();
         self.acknowledge(seq);
         true
     }
@@ -277,14 +294,22 @@ impl Outbox {
         }
     }
 
+    /// Drops sent events from the front, `most` at most.
+    fn drop_sent(&mut self, most: usize) {
+        if let Some((count, size)) = self.entries.drop_front(most.min(self.sent())) {
+            self.bytes -= size;
+            self.sent -= count as u32;
+            self.first_seq += count as u64;
+        }
+    }
+
+    /// Drops the first event.
     fn drop_front(&mut self) {
-        if let Some(frame) = self.entries.pop_front() {
-            self.bytes -= frame.size();
-            if self.sent > 0 {
-                self.sent -= 1;
-            } else {
-                self.pending_bytes -= frame.size();
-            }
+        if self.sent > 0 {
+            self.drop_sent(1);
+        } else if let Some((_, size)) = self.entries.drop_front(1) {
+            self.bytes -= size;
+            self.pending_bytes -= size;
             self.first_seq += 1;
         }
     }
@@ -418,6 +443,7 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Step {
         Push(usize),
+        PushRun(usize, usize),
         Send,
         Acknowledge(u64),
         Resume(u64),
@@ -426,6 +452,7 @@ mod tests {
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             4 => (1_usize..400).prop_map(Step::Push),
+            2 => (0_usize..12, 1_usize..300).prop_map(|(count, len)| Step::PushRun(count, len)),
             4 => Just(Step::Send),
             1 => (0_u64..60).prop_map(Step::Acknowledge),
             1 => (0_u64..60).prop_map(Step::Resume),
@@ -615,6 +642,34 @@ mod tests {
             }
         }
 
+        /// A run does what its events do one by one.
+        #[test]
+        fn a_run_is_its_events(
+            before in proptest::collection::vec(1_usize..400, 0..8),
+            sent in 0_usize..8,
+            run in proptest::collection::vec(1_usize..400, 1..8),
+        ) {
+            let mut outboxes = [Outbox::default(), Outbox::default()];
+            for outbox in &mut outboxes {
+                for len in &before {
+                    outbox.push(frame(*len), &BOUNDS);
+                }
+                send(outbox, sent);
+            }
+            let [whole, single] = &mut outboxes;
+            let frames: Vec<Frame> = run.into_iter().map(frame).collect();
+            let at_once = whole.push_run(&Run::new(frames.iter().cloned()), &BOUNDS);
+            let pushed: Vec<Pushed> = frames.into_iter().map(|it| single.push(it, &BOUNDS)).collect();
+            let broken = pushed.contains(&Pushed::Broken);
+            prop_assert_eq!(at_once == Pushed::Broken, broken);
+            if !broken {
+                prop_assert_eq!(Some(&at_once), pushed.last());
+            }
+            let state = |it: &Outbox| (it.first_seq, it.sent, it.bytes, it.pending_bytes, it.kept());
+            prop_assert_eq!(state(whole), state(single));
+            prop_assert_eq!(send_all(whole), send_all(single));
+        }
+
         /// *Invariant I10*: after a successful rewind to `seq`, exactly `seq + 1 ..= last` comes.
         #[test]
         fn i10_a_rewind_replays_everything_after_seq_or_is_refused(steps in steps()) {
@@ -623,6 +678,10 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Push(len) => { outbox.push(frame(len), &BOUNDS); }
+                    Step::PushRun(count, len) => {
+                        let run = Run::new((0..count).map(|n| frame(len + n)));
+                        outbox.push_run(&run, &BOUNDS);
+                    }
                     Step::Send => {
                         if let Some((seq, _)) = outbox.send_next() {
                             prop_assert!(seq >= next_seq);
@@ -640,8 +699,9 @@ mod tests {
                 }
                 prop_assert!(outbox.kept() <= BOUNDS.total_count);
                 prop_assert!(outbox.kept_bytes() <= BOUNDS.total_bytes);
-                let pending: usize = outbox.entries.iter().skip(outbox.sent).map(Frame::size).sum();
-                prop_assert_eq!(pending, outbox.pending_bytes());
+                let sizes: Vec<usize> = outbox.entries.iter().map(Frame::size).collect();
+                prop_assert_eq!(sizes.iter().sum::<usize>(), outbox.kept_bytes());
+                prop_assert_eq!(sizes[outbox.sent()..].iter().sum::<usize>(), outbox.pending_bytes());
             }
         }
     }

@@ -1,30 +1,40 @@
 //! The queue in which a session's events wait and are kept.
 //!
-//! It grows and shrinks by the piece. A queue in one piece would be copied to twice the room again and again while
+//! What many sessions are owed in the same order is one entry of it, however many events that is. It grows and shrinks by the piece. A queue in one piece would be copied to twice the room again and again while
 //! events are kept for a client that acknowledges seldom, into memory that is new each time.
 
 use std::collections::VecDeque;
 
-use super::frame::Frame;
+use super::frame::{Frame, Run};
 
-/// Events in a piece: 128 bytes.
+/// Entries in a piece: 128 bytes.
 const PIECE: usize = 16;
 /// A list of pieces with more room than this is of a queue that was long.
 const KEPT_PIECES: usize = 4;
 
 type Piece = [Option<Frame>; PIECE];
 
-/// Frames in order, fewer than 2³²; owns nothing before the first.
+/// Events in order, fewer than 2³²; owns nothing before the first. An entry is an event, or a run of events that other sessions
+/// have in common.
 #[derive(Debug, Default)]
 pub struct FrameQueue {
     pieces: VecDeque<Box<Piece>>,
-    /// Places of the first piece whose frames are gone.
-    gone: u32,
+    /// Entries that there are.
+    entries: u32,
+    /// Events of them that there are.
     len: u32,
+    /// Entries before the cursor.
+    next_entry: u32,
+    /// Events before it in its entry, gone ones included.
+    next_event: u8,
+    /// Events of the first entry that are gone.
+    begun: u8,
+    /// Places of the first piece whose entries are gone.
+    gone: u8,
 }
 
 impl FrameQueue {
-    /// How many there are.
+    /// How many events there are.
     pub const fn len(&self) -> usize {
         self.len as usize
     }
@@ -34,47 +44,115 @@ impl FrameQueue {
         self.len == 0
     }
 
-    /// Adds one at the end.
+    /// Adds an event at the end.
     pub fn push_back(&mut self, frame: Frame) {
+        self.push_entry(frame, 1);
+    }
+
+    /// Adds the events of a run at the end.
+    pub fn push_run(&mut self, run: &Run) {
+        if !run.events().is_empty() {
+            self.push_entry(run.as_frame().clone(), run.events().len() as u32);
+        }
+    }
+
+    fn push_entry(&mut self, entry: Frame, events: u32) {
         let place = self.end();
         if place == self.room() {
             self.pieces.push_back(Box::default());
         }
-        self.pieces[place / PIECE][place % PIECE] = Some(frame);
-        self.len += 1;
+        self.pieces[place / PIECE][place % PIECE] = Some(entry);
+        self.entries += 1;
+        self.len += events;
     }
 
-    /// Takes the first.
-    pub fn pop_front(&mut self) -> Option<Frame> {
-        let frame = self.pieces.front_mut()?[self.gone as usize].take()?;
-        self.len -= 1;
+    /// Drops events from the front, all of one entry, `most` at most; answers how many, and their bytes. What of a run is
+    /// dropped stays in memory until the rest is.
+    pub fn drop_front(&mut self, most: usize) -> Option<(usize, usize)> {
+        let entry = self.entry(0)?;
+        let events = &entry.events()[self.begun as usize..];
+        let count = events.len().min(most);
+        let is_whole = count == events.len();
+        let size = if is_whole && self.begun == 0 {
+            entry.size()
+        } else {
+            events[..count].iter().map(Frame::size).sum()
+        };
+        self.len -= count as u32;
+        if is_whole {
+            self.pop_entry();
+        } else {
+            self.begun += count as u8;
+            if self.next_entry == 0 {
+                self.next_event = self.next_event.max(self.begun);
+            }
+        }
+        Some((count, size))
+    }
+
+    fn pop_entry(&mut self) {
+        if let Some(piece) = self.pieces.front_mut() {
+            piece[self.gone as usize] = None;
+        }
+        self.begun = 0;
+        match self.next_entry.checked_sub(1) {
+            Some(entry) => self.next_entry = entry,
+            None => self.next_event = 0,
+        }
+        self.entries -= 1;
         self.gone += 1;
-        if self.len == 0 {
+        if self.entries == 0 {
             // All places are free, and those at the beginning were used last.
             self.gone = 0;
         } else if self.gone as usize == PIECE {
             self.gone = 0;
             let free = self.pieces.pop_front();
             // One is soon filled again.
-            if self.room() - self.len() < PIECE {
+            if self.room() - (self.entries as usize) < PIECE {
                 self.pieces.extend(free);
             }
         }
-        Some(frame)
     }
 
-    /// The one at this index.
-    pub fn get(&self, index: usize) -> Option<&Frame> {
-        if index >= self.len() {
-            return None;
+    /// The event at the cursor, which goes on to the one after it. It begins at the first event, and stays where it is in the queue
+    /// whatever comes in behind it or goes before it.
+    pub fn advance(&mut self) -> Option<&Frame> {
+        let place = self.gone as usize + self.next_entry as usize;
+        let entry = self.pieces.get(place / PIECE)?[place % PIECE].as_ref()?;
+        let events = entry.events();
+        let event = self.next_event as usize;
+        if event + 1 < events.len() {
+            self.next_event += 1;
+        } else {
+            self.next_entry += 1;
+            self.next_event = 0;
         }
-        let place = self.gone as usize + index;
-        self.pieces[place / PIECE][place % PIECE].as_ref()
+        events.get(event)
     }
 
-    /// All of them, in order.
+    /// Sets the cursor behind so many events.
+    pub fn seek(&mut self, events: usize) {
+        let mut left = events + self.begun as usize;
+        let mut entry = 0;
+        while let Some(frame) = self.entry(entry)
+            && frame.events().len() <= left
+        {
+            left -= frame.events().len();
+            entry += 1;
+        }
+        self.next_entry = entry as u32;
+        self.next_event = left as u8;
+    }
+
+    fn entry(&self, index: usize) -> Option<&Frame> {
+        let place = self.gone as usize + index;
+        self.pieces.get(place / PIECE)?[place % PIECE].as_ref()
+    }
+
+    /// All events, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Frame> {
-        self.pieces.iter().flat_map(|piece| piece.iter().flatten())
+        let entries = self.pieces.iter().flat_map(|piece| piece.iter().flatten());
+        entries.flat_map(Frame::events).skip(self.begun as usize)
     }
 
     /// Gives back pieces that hold nothing. A queue that was never long keeps its first one: it may be emptied and filled again
@@ -88,12 +166,12 @@ impl FrameQueue {
         }
     }
 
-    /// The place after the last frame.
+    /// The place after the last entry.
     const fn end(&self) -> usize {
-        self.gone as usize + self.len as usize
+        self.gone as usize + self.entries as usize
     }
 
-    /// Frames for which there are places.
+    /// Entries for which there are places.
     pub fn room(&self) -> usize {
         self.pieces.len() * PIECE
     }
@@ -127,60 +205,103 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Step {
         Push(usize),
-        Pop(usize),
+        PushRun(usize),
+        Drop(usize),
+        Advance(usize),
+        Seek(usize),
         GiveBack,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             3 => (1_usize..70).prop_map(Step::Push),
-            3 => (1_usize..70).prop_map(Step::Pop),
+            3 => (0_usize..20).prop_map(Step::PushRun),
+            4 => (1_usize..70).prop_map(Step::Drop),
+            3 => (1_usize..70).prop_map(Step::Advance),
+            1 => (0_usize..100).prop_map(Step::Seek),
             1 => Just(Step::GiveBack),
         ];
         proptest::collection::vec(step, 0..60)
     }
 
+    /// All events by what a plain list would have, with the number of them before the cursor.
+    #[derive(Default)]
+    struct Model {
+        events: VecDeque<Frame>,
+        before: usize,
+        made: usize,
+    }
+
+    impl Model {
+        fn make(&mut self, count: usize) -> Vec<Frame> {
+            let made: Vec<Frame> = (self.made..self.made + count).map(frame).collect();
+            self.made += count;
+            self.events.extend(made.iter().cloned());
+            made
+        }
+    }
+
     proptest! {
-        /// It does what a `VecDeque` does, and its room is in proportion.
+        /// It does what a `VecDeque` with an index does, and its room is in proportion.
         #[test]
         fn it_is_a_queue(steps in steps()) {
             let mut queue = FrameQueue::default();
-            let mut model = VecDeque::new();
-            let mut next = 0;
+            let mut model = Model::default();
             for step in steps {
                 match step {
-                    Step::Push(count) => {
-                        for _ in 0..count {
-                            let frame = frame(next);
-                            next += 1;
-                            model.push_back(frame.clone());
-                            queue.push_back(frame);
+                    Step::Push(count) => queue.extend(model.make(count)),
+                    Step::PushRun(count) => queue.push_run(&Run::new(model.make(count))),
+                    Step::Drop(count) => {
+                        let mut left = count.min(model.events.len());
+                        while left > 0 {
+                            let (dropped, size) = queue.drop_front(left).unwrap();
+                            prop_assert!((1..=left).contains(&dropped));
+                            let expected: usize = model.events.drain(..dropped).map(|it| it.size()).sum();
+                            prop_assert_eq!(size, expected);
+                            model.before = model.before.saturating_sub(dropped);
+                            left -= dropped;
                         }
                     }
-                    Step::Pop(count) => {
+                    Step::Advance(count) => {
                         for _ in 0..count {
-                            let (taken, expected) = (queue.pop_front(), model.pop_front());
-                            prop_assert_eq!(taken.is_some(), expected.is_some());
-                            if let (Some(taken), Some(expected)) = (taken, expected) {
-                                prop_assert!(taken.is(&expected));
+                            let expected = model.events.get(model.before);
+                            let found = queue.advance();
+                            prop_assert_eq!(found.is_some(), expected.is_some());
+                            if let (Some(found), Some(expected)) = (found, expected) {
+                                prop_assert!(found.is(expected));
+                                model.before += 1;
                             }
                         }
+                    }
+                    Step::Seek(count) => {
+                        model.before = count.min(model.events.len());
+                        queue.seek(model.before);
                     }
                     Step::GiveBack => {
                         queue.give_back();
                         prop_assert!(queue.room() <= queue.len() + 2 * PIECE);
                     }
                 }
-                prop_assert_eq!(queue.len(), model.len());
+                prop_assert_eq!(queue.len(), model.events.len());
+                prop_assert_eq!(queue.is_empty(), model.events.is_empty());
                 prop_assert!(queue.room() < queue.len() + 3 * PIECE);
-                prop_assert_eq!(queue.iter().count(), model.len());
-                prop_assert!(queue.iter().zip(&model).all(|(a, b)| a.is(b)));
-                for (index, expected) in model.iter().enumerate() {
-                    prop_assert!(queue.get(index).is_some_and(|frame| frame.is(expected)));
-                }
-                prop_assert!(queue.get(model.len()).is_none());
+                prop_assert_eq!(queue.iter().count(), model.events.len());
+                prop_assert!(queue.iter().zip(&model.events).all(|(a, b)| a.is(b)));
             }
+            while queue.drop_front(usize::MAX).is_some() {}
+            prop_assert!(queue.is_empty());
         }
+    }
+
+    #[test]
+    fn a_run_takes_the_place_of_one_event() {
+        let run = Run::new((0..100).map(frame));
+        let mut queue = FrameQueue::default();
+        for _ in 0..PIECE {
+            queue.push_run(&run);
+        }
+        assert_eq!((queue.len(), queue.room()), (100 * PIECE, PIECE));
+        assert_eq!(size_of::<Option<Frame>>(), size_of::<usize>());
     }
 
     #[test]
@@ -189,7 +310,7 @@ mod tests {
         assert_eq!(queue.room(), 0);
         for _ in 0..100 {
             queue.extend((0..40).map(frame));
-            while queue.pop_front().is_some() {}
+            while queue.drop_front(1).is_some() {}
             queue.give_back();
             assert_eq!(queue.room(), PIECE);
         }

@@ -1,5 +1,6 @@
 //! The sessions of one guild on one worker, and how the guild's items reach them.
 
+mod portions;
 #[cfg(any(test, feature = "fault-points"))]
 mod wrongly;
 
@@ -11,6 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use slab::Slab;
 
+use self::portions::portions;
+use super::frame::Run;
 use super::late::Subject;
 use super::moments::{GROUPS, Group};
 use super::{Audience, ChannelSet, Dispatch, Frame, Item, Visibility, guild_create};
@@ -26,6 +29,8 @@ pub trait Deliver {
     /// An event for a session; it gets the session's next sequence number. `position` is where in the
     /// guild's journal it stands; `None` for an ephemeral event.
     fn deliver(&mut self, session: SessionKey, frame: &Frame, position: Option<Position>);
+    /// The events of a run, one after the other; the first stands at this position, the others right behind it.
+    fn deliver_run(&mut self, session: SessionKey, run: &Run, first: Position);
     /// The session is no longer in the room; it was told by a GUILD_DELETE.
     fn removed(&mut self, session: SessionKey, guild: GuildId);
     /// From here on this table decides who sees which channel.
@@ -401,6 +406,7 @@ impl Room {
         if self.hand_out_wrongly(only, &places, sink) {
             return;
         }
+        let mut waiting = [const { None }; GROUPS];
         for place in places {
             let Some(subscriber) = self.subscribers.get_mut(place) else {
                 continue;
@@ -409,9 +415,19 @@ impl Room {
             if only.is_some_and(|only| only != group) {
                 continue;
             }
-            for ready in &self.run[self.had[group.index()]..] {
-                if subscriber.gets(ready) {
-                    sink.deliver(subscriber.session, &ready.frame, ready.position);
+            let index = group.index();
+            let waiting =
+                waiting[index].get_or_insert_with(|| portions(&self.run[self.had[index]..]));
+            for portion in waiting {
+                match &portion.run {
+                    Some((run, first)) if portion.ready.iter().all(|it| subscriber.gets(it)) => {
+                        sink.deliver_run(subscriber.session, run, *first);
+                    }
+                    _ => {
+                        for ready in portion.ready.iter().filter(|it| subscriber.gets(it)) {
+                            sink.deliver(subscriber.session, &ready.frame, ready.position);
+                        }
+                    }
                 }
             }
             if only.is_some() {

@@ -6,6 +6,7 @@ use slab::Slab;
 
 use super::state::Session;
 use super::trail::Trail;
+use crate::fanout::frame::Run;
 use crate::fanout::late::Dropped;
 use crate::fanout::outbox::{OutboxBounds, Pushed};
 use crate::fanout::{Deliver, Frame, SessionKey, Visibility};
@@ -53,7 +54,25 @@ impl Aftermath {
         bounds: &OutboxBounds,
     ) {
         self.delivered += 1;
-        match session.outbox.push(frame, bounds) {
+        let pushed = session.outbox.push(frame, bounds);
+        self.pushed(key, session, pushed);
+    }
+
+    /// Puts the events of a run into a session's outbox.
+    fn push_run(
+        &mut self,
+        key: SessionKey,
+        session: &mut Session,
+        run: &Run,
+        bounds: &OutboxBounds,
+    ) {
+        self.delivered += run.events().len() as u64;
+        let pushed = session.outbox.push_run(run, bounds);
+        self.pushed(key, session, pushed);
+    }
+
+    fn pushed(&mut self, key: SessionKey, session: &mut Session, pushed: Pushed) {
+        match pushed {
             Pushed::Pending => {}
             Pushed::TooSlow => {
                 if session.connection().is_some() && self.slow.last() != Some(&key) {
@@ -83,6 +102,16 @@ impl Deliver for Sink<'_> {
         self.trail.delivered(session.trail, self.guild, position);
         self.after
             .push(key, session, Frame::clone(frame), self.bounds);
+    }
+
+    fn deliver_run(&mut self, key: SessionKey, run: &Run, first: Position) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let positions = first..first + run.events().len() as Position;
+        self.trail
+            .delivered_run(session.trail, self.guild, positions);
+        self.after.push_run(key, session, run, self.bounds);
     }
 
     fn removed(&mut self, key: SessionKey, guild: GuildId) {

@@ -36,6 +36,12 @@ impl Deliver for Seen {
         self.frames.entry(session).or_default().push(frame.clone());
     }
 
+    fn deliver_run(&mut self, session: SessionKey, run: &Run, first: Position) {
+        for (frame, position) in run.events().iter().zip(first..) {
+            self.deliver(session, frame, Some(position));
+        }
+    }
+
     fn table_changed(&mut self, _: Position, _: &Arc<Visibility>) {}
 
     fn member_changed(&mut self, _: SessionKey, _: Position, _: &Arc<Member>) {}

@@ -3,6 +3,7 @@
 //! An entry begins with one number, `n · 8 + kind`. What there are many of is a few bytes; what is rare
 //! is JSON.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,12 @@ mod kind {
     pub(super) const GUILD: u64 = 4;
     /// Every session in the current guild's room has everything up to a position.
     pub(super) const PROGRESS: u64 = 5;
+    /// Session `n` was handed the current guild's records from a position on; their number follows.
+    pub(super) const RUN: u64 = 6;
 }
+
+/// With more records in it an entry is damaged.
+const MOST_IN_RUN: u64 = 1 << 16;
 
 /// What is written as JSON.
 #[derive(Debug, Serialize, Deserialize)]
@@ -125,7 +131,7 @@ pub(super) enum Entry {
     Delivered {
         number: u32,
         guild: GuildId,
-        position: Position,
+        positions: Range<Position>,
     },
     Passing {
         number: u32,
@@ -176,6 +182,18 @@ impl Encoder {
                 self.at(position);
             }
         }
+    }
+
+    pub(super) fn delivered_run(
+        &mut self,
+        number: u32,
+        guild: GuildId,
+        positions: Range<Position>,
+    ) {
+        self.enter(guild);
+        self.head(number.into(), kind::RUN);
+        self.at(positions.start);
+        self.number(positions.end - positions.start);
     }
 
     pub(super) fn passing(&mut self, number: u32) {
@@ -287,11 +305,8 @@ impl<'a> Entries<'a> {
         let (n, kind) = (head >> 3, head & 7);
         let number = u32::try_from(n);
         let entry = match kind {
-            kind::DELIVERED => Entry::Delivered {
-                number: number.ok()?,
-                guild: self.context.guild?,
-                position: self.at()?,
-            },
+            kind::DELIVERED => self.delivered(number.ok()?, |_| Some(1))?,
+            kind::RUN => self.delivered(number.ok()?, Self::number)?,
             kind::PASSING => Entry::Passing {
                 number: number.ok()?,
             },
@@ -316,6 +331,21 @@ impl<'a> Entries<'a> {
             _ => return None,
         };
         Some(entry)
+    }
+
+    fn delivered(
+        &mut self,
+        number: u32,
+        count: impl FnOnce(&mut Self) -> Option<u64>,
+    ) -> Option<Entry> {
+        let guild = self.context.guild?;
+        let from = self.at()?;
+        let to = from.checked_add(count(self).filter(|count| *count <= MOST_IN_RUN)?)?;
+        Some(Entry::Delivered {
+            number,
+            guild,
+            positions: from..to,
+        })
     }
 
     fn at(&mut self) -> Option<Position> {

@@ -71,8 +71,12 @@ impl<'a> Fold<'a> {
             Entry::Delivered {
                 number,
                 guild,
-                position,
-            } => file.add(number, Step::Delivered(guild, position)),
+                positions,
+            } => {
+                for position in positions {
+                    file.add(number, Step::Delivered(guild, position));
+                }
+            }
             Entry::Passing { number } => file.add(number, Step::Passing),
             Entry::Own { number } => file.add(number, Step::Own),
             Entry::Progress { guild, position } => {

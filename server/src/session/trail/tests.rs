@@ -133,6 +133,29 @@ fn settled(trail: &mut Trail, id: SessionId) -> u32 {
 }
 
 #[test]
+fn i10_a_run_of_records_is_each_of_them() {
+    let data = Data::new();
+    let (mut trail, id, number) = data.session();
+    trail.delivered(number, CATS, Some(6));
+    trail.delivered_run(number, DOGS, 9..12);
+    trail.delivered_run(number, CATS, 7..300);
+    trail.delivered(number, DOGS, Some(12));
+    trail.commit();
+    let after = data.run();
+    let at = |seq| {
+        let parts = after.at(id, seq)?;
+        Some((position(&parts, CATS)?, position(&parts, DOGS)?))
+    };
+    assert_eq!(at(4), Some((6, 5)));
+    assert_eq!(at(5), Some((6, 9)));
+    assert_eq!(at(7), Some((6, 11)));
+    assert_eq!(at(8), Some((7, 11)));
+    assert_eq!(at(300), Some((299, 11)));
+    assert_eq!(at(301), Some((299, 12)));
+    assert_eq!(at(302), None);
+}
+
+#[test]
 fn i10_a_session_is_where_it_was_after_each_number() {
     let data = Data::new();
     let (mut trail, id, number) = data.session();

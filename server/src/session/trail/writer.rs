@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -83,6 +84,13 @@ impl Trail {
     pub fn delivered(&mut self, number: u32, guild: GuildId, position: Option<Position>) {
         if self.is_on() {
             self.entries.delivered(number, guild, position);
+        }
+    }
+
+    /// A session was handed a guild's records at these positions, in order.
+    pub fn delivered_run(&mut self, number: u32, guild: GuildId, positions: Range<Position>) {
+        if self.is_on() {
+            self.entries.delivered_run(number, guild, positions);
         }
     }
 
