@@ -1,8 +1,11 @@
-//! The bytes of one write: put together once, and used again for the next connection that is owed the same events.
+//! The bytes of a connection's writes: put together once, and used again for the next one that is owed the same events.
 //!
 //! What sessions of one guild are owed differs in nothing but the sequence numbers for most of the time. So the messages
-//! of a write stay where they are, and for the next connection only the numbers are written over, as far as its events are
-//! the same ones and their numbers have as many digits. Nothing is copied then before the kernel does.
+//! of a connection's writes stay where they are, one write behind the other, and for the next connection only the numbers are
+//! written over, as far as its events are the same ones and their numbers have as many digits. Nothing is copied then before
+//! the kernel does.
+
+use std::ops::Range;
 
 use super::envelope;
 use super::frame::Frame;
@@ -12,20 +15,24 @@ use crate::protocol::decimal::Decimal;
 
 /// Most bytes put together for one write; a single larger frame still goes out whole.
 pub const WRITE_SIZE: usize = 64 * 1024;
-/// Room that is kept from write to write.
-const KEPT_CAPACITY: usize = WRITE_SIZE + WRITE_SIZE / 4;
-/// With more than this room the batch is begun anew.
-const MOST_CAPACITY: usize = 4 * WRITE_SIZE;
+/// With as many bytes written of a connection, the next write takes the place of the first one.
+const KEPT_BYTES: usize = 4 * WRITE_SIZE;
+/// Room that there is from the beginning.
+const FIRST_CAPACITY: usize = WRITE_SIZE + WRITE_SIZE / 4;
+/// With more than this room the batch is begun anew: for more than one message that goes beyond a write.
+const MOST_CAPACITY: usize = 4 * KEPT_BYTES;
 
 /// What is put together for writes, of all connections of a worker in turn. Holds the bodies that its bytes are of: at most
-/// [`WRITE_SIZE`] bytes, and the one that went beyond it.
+/// four times [`WRITE_SIZE`] bytes, another write, and the message that went beyond that.
 #[derive(Debug)]
 pub struct Batch {
     bytes: Vec<u8>,
     /// The messages that the bytes begin with.
     placed: Vec<Placed>,
-    /// Bytes that are of the present write.
-    used: usize,
+    /// Messages that the present connection was written, or is now; 0 where its next write begins at the front.
+    at: usize,
+    /// Where the present write is.
+    used: Range<usize>,
 }
 
 /// A message among the bytes.
@@ -40,9 +47,10 @@ struct Placed {
 impl Default for Batch {
     fn default() -> Self {
         Self {
-            bytes: Vec::with_capacity(KEPT_CAPACITY),
+            bytes: Vec::with_capacity(FIRST_CAPACITY),
             placed: Vec::new(),
-            used: 0,
+            at: 0,
+            used: 0..0,
         }
     }
 }
@@ -50,33 +58,44 @@ impl Default for Batch {
 impl Batch {
     /// The bytes to write.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.used]
+        &self.bytes[self.used.clone()]
+    }
+
+    /// Another connection is written to from here on.
+    pub const fn begin(&mut self) {
+        self.at = 0;
     }
 
     /// Puts pending events together as text messages, up to about [`WRITE_SIZE`]; answers how many.
     pub fn put_events(&mut self, outbox: &mut Outbox) -> usize {
-        let mut count = 0;
-        self.used = 0;
-        while self.used < WRITE_SIZE
+        if self.used.end >= KEPT_BYTES {
+            self.begin();
+        }
+        let from = if self.at == 0 { 0 } else { self.used.end };
+        self.used = from..from;
+        let before = self.at;
+        while self.used.len() < WRITE_SIZE
             && let Some((seq, frame)) = outbox.send_next()
         {
-            if !self.is_here(count, seq, frame) {
-                self.bytes.truncate(self.used);
-                self.placed.truncate(count);
-                self.append(count, seq, frame);
+            if !self.is_here(seq, frame) {
+                self.bytes.truncate(self.used.end);
+                self.placed.truncate(self.at);
+                self.append(seq, frame);
             }
-            self.used = self.placed.get(count).map_or(self.bytes.len(), |it| it.end);
-            count += 1;
+            let placed = self.placed.get(self.at);
+            self.used.end = placed.map_or(self.bytes.len(), |it| it.end);
+            self.at += 1;
         }
-        count
+        self.at - before
     }
 
     /// Puts anything together: `write` appends it.
     pub fn put<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         self.placed.clear();
         self.bytes.clear();
+        self.begin();
         let done = write(&mut self.bytes);
-        self.used = self.bytes.len();
+        self.used = 0..self.bytes.len();
         done
     }
 
@@ -87,9 +106,9 @@ impl Batch {
         }
     }
 
-    /// Whether an event is at this place already, but for its number, which is put right then.
-    fn is_here(&mut self, place: usize, seq: u64, frame: &Frame) -> bool {
-        let Some(placed) = self.placed.get_mut(place) else {
+    /// Whether the next event is in its place already, but for its number, which is put right then.
+    fn is_here(&mut self, seq: u64, frame: &Frame) -> bool {
+        let Some(placed) = self.placed.get_mut(self.at) else {
             return false;
         };
         if !placed.frame.is(frame) || envelope::suffix_len(placed.seq) != envelope::suffix_len(seq)
@@ -107,7 +126,7 @@ impl Batch {
         true
     }
 
-    fn append(&mut self, place: usize, seq: u64, frame: &Frame) {
+    fn append(&mut self, seq: u64, frame: &Frame) {
         let body = frame.to_bytes();
         let out = &mut self.bytes;
         write_header(out, TEXT, body.len() + envelope::suffix_len(seq));
@@ -115,7 +134,7 @@ impl Batch {
         envelope::write_suffix(out, seq);
         let end = out.len();
         // One that is of this session alone is not looked for again, nor is what comes behind it.
-        if frame.is_shared() && self.placed.len() == place {
+        if frame.is_shared() && self.placed.len() == self.at {
             let frame = frame.clone();
             self.placed.push(Placed { frame, seq, end });
         }
@@ -145,9 +164,9 @@ mod tests {
         }
     }
 
-    /// Events that several sessions may be owed: short and long ones, and ones that are made for each.
+    /// Events that several sessions may be owed: short and long ones, some as long as a write, and ones that are made for each.
     fn frames() -> Vec<Frame> {
-        let shared = (0..6_u8).map(|n| vec![b'a' + n; 40 + usize::from(n) * 60]);
+        let shared = (0..6_u8).map(|n| vec![b'a' + n; 40 + usize::from(n).pow(6) * 5]);
         let mut frames: Vec<Frame> = shared.map(|body| Bytes::from(body).into()).collect();
         frames.push(Frame::made(Own(b'x')));
         frames
@@ -196,9 +215,15 @@ mod tests {
                     batch.put(|out| out.extend_from_slice(b"pong"));
                     prop_assert_eq!(batch.bytes(), b"pong");
                 }
-                let count = batch.put_events(&mut owed(&picked, first));
+                let mut outbox = owed(&picked, first);
+                batch.begin();
+                let (mut count, mut written) = (0, Vec::new());
+                while outbox.has_pending() {
+                    count += batch.put_events(&mut outbox);
+                    written.extend_from_slice(batch.bytes());
+                }
                 prop_assert_eq!(count, picked.len());
-                prop_assert_eq!(batch.bytes(), &expected(&picked, first)[..]);
+                prop_assert_eq!(written, &expected(&picked, first)[..]);
             }
         }
     }
@@ -210,13 +235,40 @@ mod tests {
         batch.put_events(&mut owed(frames, 12));
         let kept: Vec<Frame> = batch.placed.iter().map(|it| it.frame.clone()).collect();
         // The longer list goes on where the shorter one ended.
+        batch.begin();
         batch.put_events(&mut owed(&frames[..2], 15));
         assert_eq!(batch.bytes(), expected(&frames[..2], 15));
+        batch.begin();
         batch.put_events(&mut owed(frames, 90));
         assert_eq!(batch.bytes(), expected(frames, 90));
         let now = batch.placed.iter().map(|it| &it.frame);
         assert!(kept.iter().zip(now).all(|(kept, now)| kept.is(now)));
         assert_eq!(batch.placed.len(), kept.len());
+    }
+
+    #[test]
+    fn nor_are_those_of_further_writes() {
+        let bodies = (0..5_u8).map(|n| vec![n; WRITE_SIZE / 3]);
+        let frames: Vec<Frame> = bodies.map(|body| Bytes::from(body).into()).collect();
+        let mut batch = Batch::default();
+        for first in [10, 20, 30] {
+            let mut outbox = owed(&frames, first);
+            batch.begin();
+            let counts = [(); 3].map(|()| batch.put_events(&mut outbox));
+            assert_eq!(counts, [3, 2, 0]);
+            assert!(batch.bytes().is_empty());
+            let placed = batch.placed.iter().map(|it| &it.frame);
+            assert!(placed.zip(&frames).all(|(placed, frame)| placed.is(frame)));
+            assert_eq!(batch.placed.len(), frames.len());
+        }
+        // Beyond what is kept it begins at the front again.
+        let many: Vec<Frame> = frames.iter().cycle().take(40).cloned().collect();
+        let mut outbox = owed(&many, 100);
+        batch.begin();
+        while outbox.has_pending() {
+            batch.put_events(&mut outbox);
+            assert!(batch.bytes.len() < KEPT_BYTES + 2 * WRITE_SIZE);
+        }
     }
 
     #[test]

@@ -147,6 +147,7 @@ impl Lane {
         mut write: impl FnMut(&[u8]) -> std::io::Result<usize>,
     ) -> std::io::Result<Flushed> {
         let mut flushed = Flushed::default();
+        batch.begin();
         loop {
             if let Some(rest) = &mut self.rest {
                 let took = take(&rest.bytes[rest.written..], &mut flushed, &mut write)?;
