@@ -14,9 +14,9 @@ use super::wire::{TEXT, write_header};
 use crate::protocol::decimal::Decimal;
 
 /// Most bytes put together for one write; a single larger frame still goes out whole.
-pub const WRITE_SIZE: usize = 64 * 1024;
+pub const WRITE_SIZE: usize = 128 * 1024;
 /// With as many bytes written of a connection, the next write takes the place of the first one.
-const KEPT_BYTES: usize = 4 * WRITE_SIZE;
+const KEPT_BYTES: usize = 2 * WRITE_SIZE;
 /// Room that there is from the beginning.
 const FIRST_CAPACITY: usize = WRITE_SIZE + WRITE_SIZE / 4;
 /// With more than this room the batch is begun anew: for more than one message that goes beyond a write.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::fixed::{EmptyList, False, Null, Zero};
+use super::fixed::{EmptyList, False, Zero};
 use super::{Member, User};
 use crate::protocol::{ChannelId, GuildId, MessageId, RoleId, Timestamp, UserId};
 
@@ -64,21 +64,17 @@ pub struct MessageReference {
     pub guild_id: Option<GuildId>,
 }
 
-/// The member fields that accompany a message's author: everything but the user.
+/// The member fields that accompany a message's author: everything but the user, and without the optional fields that would be
+/// null or false, since each session of the channel is sent them with each message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartialMember {
     /// The name in this guild.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nick: Option<String>,
-    /// Always null.
-    #[serde(default)]
-    pub avatar: Null,
     /// Roles beside `@everyone`.
     pub roles: Vec<RoleId>,
     /// When the user joined.
     pub joined_at: Timestamp,
-    /// Always null.
-    #[serde(default)]
-    pub premium_since: Null,
     /// Always false.
     #[serde(default)]
     pub deaf: False,
@@ -88,11 +84,8 @@ pub struct PartialMember {
     /// Always 0.
     #[serde(default)]
     pub flags: Zero,
-    /// Always false.
-    #[serde(default)]
-    pub pending: False,
     /// Until when the member may only read, if so.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub communication_disabled_until: Option<Timestamp>,
 }
 
@@ -100,14 +93,11 @@ impl From<&Member> for PartialMember {
     fn from(member: &Member) -> Self {
         Self {
             nick: member.nick.clone(),
-            avatar: Null,
             roles: member.roles.clone(),
             joined_at: member.joined_at,
-            premium_since: Null,
             deaf: False,
             mute: False,
             flags: Zero,
-            pending: False,
             communication_disabled_until: member.communication_disabled_until,
         }
     }
