@@ -2,6 +2,7 @@
 
 mod append;
 mod asked;
+mod company;
 mod departure;
 mod handover;
 mod load;
@@ -82,6 +83,8 @@ pub struct GuildActor {
     seen_position: Position,
     append_started: Option<Instant>,
     in_flight: Option<JournalFuture<Position>>,
+    /// From its first append on, until nothing happens any more.
+    company: Option<Box<company::Company>>,
     /// Messages handled since the last yield.
     handled: u32,
     /// Tells this actor from another one of the guild.
@@ -150,6 +153,7 @@ impl GuildActor {
             seen_position: 0,
             append_started: None,
             in_flight: None,
+            company: None,
             handled: 0,
             tenure,
             life: 0,
@@ -384,6 +388,7 @@ impl GuildActor {
         self.tickets.shrink_to_fit();
         self.returning.take_if(|returning| returning.is_empty());
         self.subscriptions.shrink_to_fit();
+        self.company.take_if(|_| self.core.is_settled());
         self.core.give_back();
     }
 }

@@ -353,6 +353,11 @@ impl GuildCore {
         self.state.position
     }
 
+    /// Whether there is a [next append](Self::next_batch).
+    pub fn has_batch(&self) -> bool {
+        self.outbox.has_batch()
+    }
+
     /// The next append, if none is in flight and there is something to write.
     pub fn next_batch(&mut self) -> Option<Batch> {
         self.outbox.next_batch(&self.settings)

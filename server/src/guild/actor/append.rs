@@ -24,13 +24,11 @@ impl GuildActor {
             return;
         }
         self.recall(ctx);
-        if let Some(batch) = self.core.next_batch() {
-            self.append(batch, ctx);
-        }
+        self.append_next(ctx);
         self.release();
     }
 
-    fn append(&mut self, batch: Batch, ctx: &mut Context<Self>) {
+    pub(super) fn append(&mut self, batch: Batch, ctx: &mut Context<Self>) {
         self.append_started = Some(clock::now());
         self.tail_bytes += batch
             .records

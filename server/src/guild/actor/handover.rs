@@ -118,6 +118,7 @@ impl GuildActor {
         } else if recover {
             self.recover(ctx);
         } else {
+            self.company = None;
             self.await_append(ctx);
             self.recall_again();
             self.trim_again();

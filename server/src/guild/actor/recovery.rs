@@ -158,6 +158,7 @@ impl GuildActor {
         self.unripe = None;
         self.append_started = None;
         self.in_flight = None;
+        self.company = None;
         self.claiming = None;
         self.handled = 0;
         self.returning = None;

@@ -105,9 +105,14 @@ impl Outbox {
         self.waiting.len()
     }
 
+    /// Whether there is something to write, and nothing in flight.
+    pub(super) fn has_batch(&self) -> bool {
+        self.in_flight.is_none() && !self.pending.is_empty()
+    }
+
     /// The next append, if none is in flight and there is something to write.
     pub(super) fn next_batch(&mut self, limits: &CoreSettings) -> Option<Batch> {
-        if self.in_flight.is_some() || self.pending.is_empty() {
+        if !self.has_batch() {
             return None;
         }
         let mut bytes = 0;

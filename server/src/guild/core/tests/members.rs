@@ -117,6 +117,9 @@ fn nicks_are_changed_by_oneself_or_from_above() {
     );
     assert_eq!(world.fails(ALICE, nick(BOB, &"x".repeat(33))).code, 50_035);
     assert!(world.get(BOB, nick(BOB, ""))["nick"].is_null());
+    world.get(BOB, nick(BOB, "last"));
+    world.send(BOB, "hello");
+    assert_eq!(world.last_data()["member"]["nick"], "last");
 }
 
 #[test]
