@@ -12,8 +12,8 @@ use actix_rt::net::TcpStream;
 use actix_tls::accept::rustls_0_23::TlsStream;
 use rustls::ServerConnection;
 
-/// Most bytes that a TLS session takes while its socket takes none: one write of a lane, and what
-/// encryption adds.
+/// Most bytes that a TLS session takes while its socket takes none, with what encryption adds. What it does not take of a
+/// write stays with the lane.
 const TLS_BUFFER: usize = 80 * 1024;
 
 /// One connection's socket.
