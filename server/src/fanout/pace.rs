@@ -4,10 +4,11 @@
 //! A hub with little to do writes at once, or after the least pace that is set. The more of its thread's
 //! time it would take to write each event by itself, the longer events wait for company, up to the setting;
 //! but not longer than until the last one comes that is to be expected in that time; and until the first one
-//! does, or not at all where that one is far. All of it is computed from what arrives and what a write costs
+//! does, or not at all where that one is far; and not longer than until there is enough for a connection that
+//! another event would not make a byte cheaper. All of it is computed from what arrives and what a write costs
 //! here, neither of which the pace changes: it does not swing.
 
-use std::ops::RangeInclusive;
+use std::ops::{AddAssign, RangeInclusive};
 use std::time::Duration;
 
 use super::moments::Length;
@@ -27,6 +28,9 @@ const COMPANY: f64 = 0.3;
 const MOST: f64 = 0.95;
 /// How much longer than to the last event that is expected they are held back, in times between two.
 const LATE: f64 = 0.1;
+/// With as many bytes a write is full: what is under way to all clients is in the processor's caches still, and is one segment of
+/// a connection's. Two of them, or memory, cost more than writing more often does.
+const FULL: f64 = 32.0 * 1024.0;
 /// What an event costs in a write that is made anyway, about.
 const EVENT_COST: Duration = Duration::from_nanos(200);
 /// What a write costs before there is a measurement.
@@ -41,25 +45,42 @@ pub struct Pace {
     now: Duration,
     /// When the window began, on the hub's clock.
     began: Duration,
-    window: Window,
+    window: Written,
     /// Seconds that a write takes, without its events.
     write_cost: f64,
     /// Events a second.
     rate: f64,
     /// Events a second of one connection among those that are written to.
     rate_of_one: f64,
+    /// Bytes a second of that one.
+    bytes_of_one: f64,
     /// Connections written to in a window.
     active: f64,
 }
 
-/// What happened since the pace was thought over.
-#[derive(Debug, Default)]
-struct Window {
-    events: u64,
-    writes: u64,
-    busy: Duration,
-    /// Connections that were written to.
-    connections: u64,
+/// What was written in one go, or since the pace was thought over.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Written {
+    /// Events.
+    pub events: u64,
+    /// Calls that took something.
+    pub writes: u64,
+    /// Bytes that they took.
+    pub bytes: u64,
+    /// Connections that were written to for the first time in this window.
+    pub connections: u64,
+    /// How long it took.
+    pub busy: Duration,
+}
+
+impl AddAssign for Written {
+    fn add_assign(&mut self, more: Self) {
+        self.events += more.events;
+        self.writes += more.writes;
+        self.bytes += more.bytes;
+        self.connections += more.connections;
+        self.busy += more.busy;
+    }
 }
 
 impl Pace {
@@ -69,10 +90,11 @@ impl Pace {
             now: *bounds.start().min(bounds.end()),
             bounds,
             began: Duration::ZERO,
-            window: Window::default(),
+            window: Written::default(),
             write_cost: FIRST_GUESS,
             rate: 0.0,
             rate_of_one: 0.0,
+            bytes_of_one: 0.0,
             active: 0.0,
         }
     }
@@ -97,12 +119,9 @@ impl Pace {
         self.began
     }
 
-    /// So much was written, and it took so long; `connections` of them for the first time in this window.
-    pub fn wrote(&mut self, events: u64, writes: u64, connections: u64, busy: Duration) {
-        self.window.events += events;
-        self.window.writes += writes;
-        self.window.connections += connections;
-        self.window.busy += busy;
+    /// So much was written.
+    pub fn wrote(&mut self, written: Written) {
+        self.window += written;
     }
 
     /// Thinks the pace over, if it is time to. `at` is the hub's clock.
@@ -119,8 +138,10 @@ impl Pace {
         let mix = |before: f64, now: f64| before + (now - before) * newest;
         let rate = window.events as f64 / seconds;
         self.rate = mix(self.rate, rate);
-        let rate_of_one = rate / window.connections.max(1) as f64;
-        self.rate_of_one = mix(self.rate_of_one, rate_of_one);
+        let connections = window.connections.max(1) as f64;
+        self.rate_of_one = mix(self.rate_of_one, rate / connections);
+        let bytes_of_one = window.bytes as f64 / seconds / connections;
+        self.bytes_of_one = mix(self.bytes_of_one, bytes_of_one);
         let active = window.connections as f64 * WINDOW.as_secs_f64() / seconds;
         self.active = mix(self.active, active);
         if window.writes > 0 {
@@ -138,9 +159,11 @@ impl Pace {
         let ramp = ((share - LOW) / (HIGH - LOW)).clamp(0.0, 1.0);
         let useful = self.active * self.write_cost / ENOUGH;
         let (shortest, longest) = (*self.bounds.start(), *self.bounds.end());
+        let full = FULL / self.bytes_of_one.max(1.0);
         let pace = self
             .until_the_last(longest.as_secs_f64() * ramp)
-            .min(useful);
+            .min(useful)
+            .min(full);
         let pace = Duration::from_millis((pace * 1e3).round() as u64);
         pace.max(shortest).min(longest)
     }
@@ -161,9 +184,21 @@ mod tests {
 
     const LONGEST: Duration = Duration::from_millis(45);
     const WRITE: Duration = Duration::from_micros(5);
+    const EVENT_BYTES: u64 = 200;
 
     /// Runs a hub for a while: every connection is handed so many events a second.
     fn run(pace: &mut Pace, from: Duration, seconds: f64, connections: u64, rate: f64) -> Duration {
+        run_sized(pace, from, seconds, connections, (rate, EVENT_BYTES))
+    }
+
+    /// The same with events of so many bytes.
+    fn run_sized(
+        pace: &mut Pace,
+        from: Duration,
+        seconds: f64,
+        connections: u64,
+        (rate, bytes): (f64, u64),
+    ) -> Duration {
         let end = from + Duration::from_secs_f64(seconds);
         let mut at = from;
         let mut owed = 0.0;
@@ -181,7 +216,13 @@ mod tests {
                 let writes = connections * batches as u64;
                 let all = connections * events as u64;
                 let busy = WRITE * writes as u32 + EVENT_COST * all as u32;
-                pace.wrote(all, writes, if is_new { connections } else { 0 }, busy);
+                pace.wrote(Written {
+                    events: all,
+                    writes,
+                    bytes: all * bytes,
+                    connections: if is_new { connections } else { 0 },
+                    busy,
+                });
             }
             pace.tick(at);
         }
@@ -245,6 +286,19 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_is_full_does_not_wait() {
+        for (rate, bytes) in [(2_000.0, 900), (1_000.0, 4_000), (200.0, 15_000)] {
+            let mut pace = Pace::new(Duration::ZERO..=LONGEST);
+            run_sized(&mut pace, Duration::ZERO, 5.0, 1_000, (rate, bytes));
+            let held = pace.get().as_secs_f64() * rate * bytes as f64;
+            assert!(
+                (0.8 * FULL..=1.1 * FULL).contains(&held),
+                "{rate} of {bytes}: {held}"
+            );
+        }
+    }
+
+    #[test]
     fn one_busy_connection_is_not_held_back_for_nothing() {
         let mut pace = Pace::new(Duration::ZERO..=LONGEST);
         run(&mut pace, Duration::ZERO, 5.0, 1, 100_000.0);
@@ -255,7 +309,13 @@ mod tests {
     fn after_a_pause_it_starts_anew() {
         let mut pace = Pace::new(Duration::ZERO..=LONGEST);
         let at = run(&mut pace, Duration::ZERO, 3.0, 1_000, 400.0);
-        pace.wrote(10, 10, 10, 10 * WRITE);
+        pace.wrote(Written {
+            events: 10,
+            writes: 10,
+            bytes: 10 * EVENT_BYTES,
+            connections: 10,
+            busy: 10 * WRITE,
+        });
         pace.tick(at + Duration::from_secs(60));
         assert_eq!(pace.get(), Duration::ZERO);
     }

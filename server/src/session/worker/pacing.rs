@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::Worker;
 use crate::clock;
 use crate::fanout::moments::{Group, Moments};
-use crate::fanout::pace::Pace;
+use crate::fanout::pace::{Pace, Written};
 
 /// Milliseconds ahead that connections may be held for: more than the longest pace.
 const SLOTS: usize = 1_024;
@@ -49,19 +49,14 @@ pub(super) enum Came {
 /// What the worker has written in one go.
 struct Round {
     started: Instant,
-    events: u64,
-    writes: u64,
-    /// Connections that were written to for the first time in this window.
-    connections: u64,
+    written: Written,
 }
 
 impl Round {
     fn begin() -> Self {
         Self {
             started: clock::now(),
-            events: 0,
-            writes: 0,
-            connections: 0,
+            written: Written::default(),
         }
     }
 }
@@ -185,11 +180,16 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        round.connections += u64::from(connection.written_at <= self.held.pace.window_began());
+        let is_first = connection.written_at <= self.held.pace.window_began();
         connection.written_at = at;
         let flushed = self.flush(key);
-        round.events += flushed.events as u64;
-        round.writes += flushed.writes as u64;
+        round.written += Written {
+            events: flushed.events as u64,
+            writes: flushed.writes as u64,
+            bytes: flushed.bytes as u64,
+            connections: u64::from(is_first),
+            busy: Duration::ZERO,
+        };
     }
 
     /// Writes to connections whose moment has come; whether more of them wait.
@@ -215,9 +215,11 @@ impl Worker {
 
     fn note_writes(&mut self, round: &Round) {
         let now = clock::now();
-        let busy = now.duration_since(round.started);
         let pace = &mut self.held.pace;
-        pace.wrote(round.events, round.writes, round.connections, busy);
+        pace.wrote(Written {
+            busy: now.duration_since(round.started),
+            ..round.written
+        });
         pace.tick(now.duration_since(self.started));
     }
 
