@@ -23,7 +23,7 @@ const FIRST_CAPACITY: usize = WRITE_SIZE + WRITE_SIZE / 4;
 const MOST_CAPACITY: usize = 4 * KEPT_BYTES;
 
 /// What is put together for writes, of all connections of a worker in turn. Holds the bodies that its bytes are of: at most
-/// four times [`WRITE_SIZE`] bytes, another write, and the message that went beyond that.
+/// twice [`WRITE_SIZE`] bytes, another write, and the message that went beyond that.
 #[derive(Debug)]
 pub struct Batch {
     bytes: Vec<u8>,

@@ -8,9 +8,10 @@
 //! another event would not make a byte cheaper. All of it is computed from what arrives and what a write costs
 //! here, neither of which the pace changes: it does not swing.
 
-use std::ops::{AddAssign, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::lane::Flushed;
 use super::moments::Length;
 
 /// How often the pace is thought over.
@@ -45,7 +46,7 @@ pub struct Pace {
     now: Duration,
     /// When the window began, on the hub's clock.
     began: Duration,
-    window: Written,
+    window: Window,
     /// Seconds that a write takes, without its events.
     write_cost: f64,
     /// Events a second.
@@ -58,29 +59,13 @@ pub struct Pace {
     active: f64,
 }
 
-/// What was written in one go, or since the pace was thought over.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Written {
-    /// Events.
-    pub events: u64,
-    /// Calls that took something.
-    pub writes: u64,
-    /// Bytes that they took.
-    pub bytes: u64,
-    /// Connections that were written to for the first time in this window.
-    pub connections: u64,
-    /// How long it took.
-    pub busy: Duration,
-}
-
-impl AddAssign for Written {
-    fn add_assign(&mut self, more: Self) {
-        self.events += more.events;
-        self.writes += more.writes;
-        self.bytes += more.bytes;
-        self.connections += more.connections;
-        self.busy += more.busy;
-    }
+/// What happened since the pace was thought over.
+#[derive(Debug, Default)]
+struct Window {
+    flushed: Flushed,
+    /// Connections that were written to.
+    connections: u64,
+    busy: Duration,
 }
 
 impl Pace {
@@ -90,7 +75,7 @@ impl Pace {
             now: *bounds.start().min(bounds.end()),
             bounds,
             began: Duration::ZERO,
-            window: Written::default(),
+            window: Window::default(),
             write_cost: FIRST_GUESS,
             rate: 0.0,
             rate_of_one: 0.0,
@@ -119,9 +104,11 @@ impl Pace {
         self.began
     }
 
-    /// So much was written.
-    pub fn wrote(&mut self, written: Written) {
-        self.window += written;
+    /// So much was written, and it took so long; to `connections` for the first time in this window.
+    pub fn wrote(&mut self, flushed: Flushed, connections: u64, busy: Duration) {
+        self.window.flushed += flushed;
+        self.window.connections += connections;
+        self.window.busy += busy;
     }
 
     /// Thinks the pace over, if it is time to. `at` is the hub's clock.
@@ -136,17 +123,17 @@ impl Pace {
         // After a pause the past counts for nothing.
         let newest = if took > 5 * WINDOW { 1.0 } else { NEWEST };
         let mix = |before: f64, now: f64| before + (now - before) * newest;
-        let rate = window.events as f64 / seconds;
+        let rate = window.flushed.events as f64 / seconds;
         self.rate = mix(self.rate, rate);
         let connections = window.connections.max(1) as f64;
         self.rate_of_one = mix(self.rate_of_one, rate / connections);
-        let bytes_of_one = window.bytes as f64 / seconds / connections;
+        let bytes_of_one = window.flushed.bytes as f64 / seconds / connections;
         self.bytes_of_one = mix(self.bytes_of_one, bytes_of_one);
         let active = window.connections as f64 * WINDOW.as_secs_f64() / seconds;
         self.active = mix(self.active, active);
-        if window.writes > 0 {
-            let events = EVENT_COST.as_secs_f64() * window.events as f64;
-            let cost = (window.busy.as_secs_f64() - events) / window.writes as f64;
+        if window.flushed.writes > 0 {
+            let events = EVENT_COST.as_secs_f64() * window.flushed.events as f64;
+            let cost = (window.busy.as_secs_f64() - events) / window.flushed.writes as f64;
             // What is far off is not the cost of a write but another process that had the processor.
             let cost = cost.clamp(self.write_cost / 4.0, self.write_cost * 4.0);
             self.write_cost = mix(self.write_cost, cost.clamp(500e-9, 50_000e-9));
@@ -186,6 +173,15 @@ mod tests {
     const WRITE: Duration = Duration::from_micros(5);
     const EVENT_BYTES: u64 = 200;
 
+    fn flushed(events: u64, writes: u64, event_bytes: u64) -> Flushed {
+        Flushed {
+            events: events as usize,
+            writes: writes as usize,
+            bytes: (events * event_bytes) as usize,
+            blocked: false,
+        }
+    }
+
     /// Runs a hub for a while: every connection is handed so many events a second.
     fn run(pace: &mut Pace, from: Duration, seconds: f64, connections: u64, rate: f64) -> Duration {
         run_sized(pace, from, seconds, connections, (rate, EVENT_BYTES))
@@ -216,13 +212,8 @@ mod tests {
                 let writes = connections * batches as u64;
                 let all = connections * events as u64;
                 let busy = WRITE * writes as u32 + EVENT_COST * all as u32;
-                pace.wrote(Written {
-                    events: all,
-                    writes,
-                    bytes: all * bytes,
-                    connections: if is_new { connections } else { 0 },
-                    busy,
-                });
+                let flushed = flushed(all, writes, bytes);
+                pace.wrote(flushed, if is_new { connections } else { 0 }, busy);
             }
             pace.tick(at);
         }
@@ -309,13 +300,7 @@ mod tests {
     fn after_a_pause_it_starts_anew() {
         let mut pace = Pace::new(Duration::ZERO..=LONGEST);
         let at = run(&mut pace, Duration::ZERO, 3.0, 1_000, 400.0);
-        pace.wrote(Written {
-            events: 10,
-            writes: 10,
-            bytes: 10 * EVENT_BYTES,
-            connections: 10,
-            busy: 10 * WRITE,
-        });
+        pace.wrote(flushed(10, 10, EVENT_BYTES), 10, 10 * WRITE);
         pace.tick(at + Duration::from_secs(60));
         assert_eq!(pace.get(), Duration::ZERO);
     }

@@ -419,16 +419,7 @@ impl Room {
             let waiting =
                 waiting[index].get_or_insert_with(|| portions(&self.run[self.had[index]..]));
             for portion in waiting {
-                match &portion.run {
-                    Some((run, first)) if portion.ready.iter().all(|it| subscriber.gets(it)) => {
-                        sink.deliver_run(subscriber.session, run, *first);
-                    }
-                    _ => {
-                        for ready in portion.ready.iter().filter(|it| subscriber.gets(it)) {
-                            sink.deliver(subscriber.session, &ready.frame, ready.position);
-                        }
-                    }
-                }
+                portion.hand_to(subscriber, sink);
             }
             if only.is_some() {
                 // Others have less.

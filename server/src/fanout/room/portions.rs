@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::Ready;
+use super::{Deliver, Ready, Subscriber};
 use crate::fanout::frame::{Frame, Run};
 use crate::protocol::Position;
 
@@ -16,9 +16,25 @@ const _: () = assert!(MOST_EVENTS <= Run::MOST);
 #[derive(Debug)]
 pub(super) struct Portion<'a> {
     /// What is in it.
-    pub(super) ready: &'a [Ready],
+    ready: &'a [Ready],
     /// The same as a run, with the first position, where it is more than one event.
-    pub(super) run: Option<(Run, Position)>,
+    run: Option<(Run, Position)>,
+}
+
+impl Portion<'_> {
+    /// Hands a subscriber what of it is for them.
+    pub(super) fn hand_to(&self, subscriber: &Subscriber, sink: &mut impl Deliver) {
+        match &self.run {
+            Some((run, first)) if self.ready.iter().all(|it| subscriber.gets(it)) => {
+                sink.deliver_run(subscriber.session, run, *first);
+            }
+            _ => {
+                for ready in self.ready.iter().filter(|it| subscriber.gets(it)) {
+                    sink.deliver(subscriber.session, &ready.frame, ready.position);
+                }
+            }
+        }
+    }
 }
 
 /// Parts what waits: events of the guild's journal that have consecutive positions are together, others alone.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
 
 use actix::{AsyncContext, Context};
 
@@ -28,8 +29,8 @@ impl GuildActor {
         self.release();
     }
 
-    pub(super) fn append(&mut self, batch: Batch, ctx: &mut Context<Self>) {
-        self.append_started = Some(clock::now());
+    pub(super) fn append(&mut self, batch: Batch, now: Instant, ctx: &mut Context<Self>) {
+        self.append_started = Some(now);
         self.tail_bytes += batch
             .records
             .iter()

@@ -37,7 +37,8 @@ const LATEST: Duration = Duration::from_secs(64);
 /// Whether a guild's appends wait, and what came of it.
 #[derive(Debug)]
 pub(super) struct Company {
-    waits: bool,
+    /// While appends wait: the records a second before they did.
+    before: Option<f64>,
     /// When the last append began.
     last: Option<Instant>,
     /// When the timer goes off that is set.
@@ -46,8 +47,6 @@ pub(super) struct Company {
     since: Option<Instant>,
     appends: u32,
     records: u64,
-    /// Records a second before appends waited.
-    before: f64,
     /// Not tried before this.
     not_before: Option<Instant>,
     /// How long it is not tried when it was no use.
@@ -57,13 +56,12 @@ pub(super) struct Company {
 impl Default for Company {
     fn default() -> Self {
         Self {
-            waits: false,
+            before: None,
             last: None,
             timer: None,
             since: None,
             appends: 0,
             records: 0,
-            before: 0.0,
             not_before: None,
             pause: AGAIN,
         }
@@ -73,7 +71,7 @@ impl Default for Company {
 impl Company {
     /// When the next append may begin; `None` for at once.
     fn waits_until(&self, now: Instant) -> Option<Instant> {
-        let until = self.last.filter(|_| self.waits)? + APART;
+        let until = self.last.filter(|_| self.before.is_some())? + APART;
         (until > now).then_some(until)
     }
 
@@ -88,15 +86,17 @@ impl Company {
         self.records += records as u64;
         let took = now.saturating_duration_since(since).as_secs_f64();
         let rate = self.records as f64 / took.max(1e-6);
-        let is_lost = self.appends == EARLY && self.waits && rate < HALF * self.before;
+        let is_below = |share| self.before.is_some_and(|before| rate < share * before);
+        let is_lost = self.appends == EARLY && is_below(HALF);
         if self.appends < LOOK_AFTER && !is_lost {
             return;
         }
+        let is_no_use = is_lost || is_below(LESS);
         let (appends, records) = (u64::from(self.appends), self.records);
         (self.since, self.appends, self.records) = (Some(now), 0, 0);
-        if self.waits {
-            if is_lost || rate < LESS * self.before || 2 * records < WORTH * appends {
-                self.waits = false;
+        if self.before.is_some() {
+            if is_no_use || 2 * records < WORTH * appends {
+                self.before = None;
                 self.not_before = Some(now + self.pause);
                 self.pause = LATEST.min(2 * self.pause);
             } else {
@@ -106,8 +106,7 @@ impl Company {
             && records < FEW * appends
             && self.not_before.is_none_or(|time| time <= now)
         {
-            self.waits = true;
-            self.before = rate;
+            self.before = Some(rate);
         }
     }
 }
@@ -132,7 +131,7 @@ impl GuildActor {
             return;
         };
         company.began(now, batch.records.len());
-        self.append(batch, ctx);
+        self.append(batch, now, ctx);
     }
 
     fn waited(&mut self, ctx: &mut Context<Self>) {
@@ -251,7 +250,7 @@ mod tests {
     #[test]
     fn many_that_gather_by_themselves_do_not_wait() {
         let guild = steady(50_000);
-        assert!(!guild.company.waits);
+        assert!(guild.company.before.is_none());
         assert!(guild.longest_wait <= COMMIT + STEP);
     }
 

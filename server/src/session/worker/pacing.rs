@@ -11,8 +11,9 @@ use tokio::sync::Notify;
 
 use super::Worker;
 use crate::clock;
+use crate::fanout::lane::Flushed;
 use crate::fanout::moments::{Group, Moments};
-use crate::fanout::pace::{Pace, Written};
+use crate::fanout::pace::Pace;
 
 /// Milliseconds ahead that connections may be held for: more than the longest pace.
 const SLOTS: usize = 1_024;
@@ -49,14 +50,17 @@ pub(super) enum Came {
 /// What the worker has written in one go.
 struct Round {
     started: Instant,
-    written: Written,
+    flushed: Flushed,
+    /// Connections that were written to for the first time in this window.
+    connections: u64,
 }
 
 impl Round {
     fn begin() -> Self {
         Self {
             started: clock::now(),
-            written: Written::default(),
+            flushed: Flushed::default(),
+            connections: 0,
         }
     }
 }
@@ -180,16 +184,9 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let is_first = connection.written_at <= self.held.pace.window_began();
+        round.connections += u64::from(connection.written_at <= self.held.pace.window_began());
         connection.written_at = at;
-        let flushed = self.flush(key);
-        round.written += Written {
-            events: flushed.events as u64,
-            writes: flushed.writes as u64,
-            bytes: flushed.bytes as u64,
-            connections: u64::from(is_first),
-            busy: Duration::ZERO,
-        };
+        round.flushed += self.flush(key);
     }
 
     /// Writes to connections whose moment has come; whether more of them wait.
@@ -215,11 +212,9 @@ impl Worker {
 
     fn note_writes(&mut self, round: &Round) {
         let now = clock::now();
+        let busy = now.duration_since(round.started);
         let pace = &mut self.held.pace;
-        pace.wrote(Written {
-            busy: now.duration_since(round.started),
-            ..round.written
-        });
+        pace.wrote(round.flushed, round.connections, busy);
         pace.tick(now.duration_since(self.started));
     }
 
