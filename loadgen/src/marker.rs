@@ -20,6 +20,9 @@ pub struct Marker {
     pub held: u64,
 }
 
+/// Digits of the largest number of 64 bits.
+const MAX_DIGITS: usize = 20;
+
 /// Writes and finds the marks of one run.
 #[derive(Debug, Clone)]
 pub struct MarkerCodec {
@@ -69,23 +72,33 @@ impl MarkerCodec {
 
 /// The decimal number before `end`, and what follows `end`.
 fn number(text: &[u8], end: u8) -> Option<(u64, &[u8])> {
-    let digits = text.iter().position(|byte| *byte == end)?;
-    Some((decimal(&text[..digits])?, &text[digits + 1..]))
+    let (value, rest) = leading_decimal(text)?;
+    Some((value, rest.strip_prefix(&[end])?))
 }
 
 /// A non-empty run of decimal digits that fits 64 bits.
 pub fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 20 {
-        return None;
-    }
-    let mut value = 0_u64;
-    for byte in digits {
-        if !byte.is_ascii_digit() {
-            return None;
+    let (value, rest) = leading_decimal(digits)?;
+    rest.is_empty().then_some(value)
+}
+
+/// The decimal number that `text` begins with, 20 digits at most, and what follows it.
+pub fn leading_decimal(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (mut value, mut length) = (0_u64, 0);
+    while let Some(digit) = text.get(length).map(|byte| byte.wrapping_sub(b'0'))
+        && digit <= 9
+    {
+        // So many fit in any case.
+        if length < MAX_DIGITS - 1 {
+            value = value * 10 + u64::from(digit);
+        } else {
+            value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
         }
-        value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+        length += 1;
     }
-    Some(value)
+    (1..=MAX_DIGITS)
+        .contains(&length)
+        .then(|| (value, &text[length..]))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use memchr::memrchr;
 
-use crate::marker::decimal;
+use crate::marker::leading_decimal;
 
 /// What the quick look found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,17 @@ pub struct Scan<'a> {
     pub s: Option<u64>,
     /// Event name; `None` for null.
     pub t: Option<&'a [u8]>,
+    /// From the value of `d` on.
+    data: &'a [u8],
+}
+
+impl Scan<'_> {
     /// `d.id`, if that is the first member of `d`.
-    pub id: Option<u64>,
+    pub fn id(&self) -> Option<u64> {
+        let digits = self.data.strip_prefix(b"{\"id\":\"")?;
+        let (id, rest) = leading_decimal(digits)?;
+        rest.starts_with(b"\"").then_some(id)
+    }
 }
 
 /// A member that may be null.
@@ -116,30 +125,22 @@ pub fn scan(text: &[u8]) -> Option<Scan<'_>> {
             return None;
         }
     }
-    let id = data.strip_prefix(b"{\"id\":\"").and_then(|digits| {
-        let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-        digits[end..].strip_prefix(b"\"")?;
-        decimal(&digits[..end])
-    });
     Some(Scan {
         op: found.op?,
         s: found.s.value(),
         t: found.t.value(),
-        id,
+        data,
     })
 }
 
 /// A decimal integer at the start of `text` and what follows it.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let end = text
-        .iter()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(text.len());
+    let (value, rest) = leading_decimal(text)?;
     // A fraction or an exponent follows: not an integer.
-    if matches!(text.get(end), Some(b'.' | b'e' | b'E')) {
+    if matches!(rest.first(), Some(b'.' | b'e' | b'E')) {
         return None;
     }
-    Some((decimal(&text[..end])?, &text[end..]))
+    Some((value, rest))
 }
 
 #[cfg(test)]
@@ -209,7 +210,7 @@ mod tests {
                 prop_assert_eq!(found.op, u64::from(op));
                 prop_assert_eq!(found.s, s);
                 prop_assert_eq!(found.t, t.map(str::as_bytes));
-                if let Some(id) = found.id {
+                if let Some(id) = found.id() {
                     prop_assert_eq!(d["id"].as_str().unwrap(), id.to_string());
                 }
             }
@@ -227,19 +228,16 @@ mod tests {
     #[test]
     fn a_message_is_read_from_both_ends() {
         let text = br#"{"t":"MESSAGE_CREATE","op":0,"d":{"id":"1573603864567873537","author":{"id":"1"}},"s":123}"#;
-        let expected = Scan {
-            op: 0,
-            s: Some(123),
-            t: Some(b"MESSAGE_CREATE"),
-            id: Some(1_573_603_864_567_873_537),
-        };
-        assert_eq!(scan(text), Some(expected));
+        let found = scan(text).unwrap();
+        assert_eq!((found.op, found.s), (0, Some(123)));
+        assert_eq!(found.t, Some(&b"MESSAGE_CREATE"[..]));
+        assert_eq!(found.id(), Some(1_573_603_864_567_873_537));
     }
 
     #[test]
     fn an_id_that_is_not_the_datas_first_is_left_to_the_full_parser() {
         let text = br#"{"t":"MESSAGE_CREATE","op":0,"d":{"author":{"id":"1"},"id":"2"},"s":3}"#;
-        assert_eq!(scan(text).unwrap().id, None);
+        assert_eq!(scan(text).unwrap().id(), None);
     }
 
     #[test]

@@ -175,7 +175,7 @@ impl Session {
             && let (Some(s), Some(name)) = (look.s, look.t)
             && self.takes_events()
         {
-            match (name, look.id) {
+            match (name, look.id()) {
                 (b"MESSAGE_CREATE", Some(id)) if id != 0 => {
                     self.sequence(s, tally);
                     tally.message(self.index, id, text, now);
