@@ -15,6 +15,7 @@ mod footprint;
 mod highest;
 mod instead;
 mod machine;
+mod nearness;
 mod peer;
 mod pinned;
 mod report;
@@ -43,6 +44,7 @@ pub use summary::{Row, Spread};
 
 use crate::limits;
 use machine::Machine;
+use nearness::Watch;
 use peer::Peer;
 use round::Stage;
 
@@ -109,6 +111,7 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
         args,
         places,
         cores,
+        watch: Watch::start(cores).context("watching the cores")?,
     };
     let versions = if args.spread.is_some() {
         let (mut shots, versions) = instead::measure(&stage, &peers, &mut report);

@@ -169,6 +169,10 @@ pub(super) fn progress(sample: &Sample) -> String {
         sample.cores,
         sample.generator.utilisation,
     );
+    if let Some(apart) = sample.apart.filter(|apart| *apart > 0.0) {
+        let apart = format!("  cores apart {:.0} %", apart * 100.0);
+        line.push_str(&apart);
+    }
     if !sample.counts {
         line.push_str("  does not count: ");
         line.push_str(&sample.reasons.join("; "));

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use anyhow::{Context as _, Result};
 
 use super::engine::{Edge, Engine, Load};
+use super::nearness::{Looks, Watch};
 use super::peer::{Peer, Places, Started};
 use super::sample::{Memory, Sample, Subject, Used};
 use super::server::Server;
@@ -20,6 +21,7 @@ pub(super) struct Stage<'a> {
     pub(super) args: &'a CompareArgs,
     pub(super) places: Places,
     pub(super) cores: Cores,
+    pub(super) watch: Option<Watch>,
 }
 
 /// A server with all its receivers.
@@ -101,15 +103,21 @@ impl Stage<'_> {
             round,
             receivers: self.args.receivers(),
         };
+        let before = self.looks();
         let sample = connected.measure(self.load(rate, seconds), subject);
-        let sample = sample.with_context(|| {
+        let mut sample = sample.with_context(|| {
             format!(
                 "{} at {rate} messages/s: {}",
                 peer.name(),
                 connected.server.complaint()
             )
         })?;
+        sample.apart = self.looks().since(before).apart();
         Ok((sample, connected.version))
+    }
+
+    fn looks(&self) -> Looks {
+        self.watch.as_ref().map(Watch::looks).unwrap_or_default()
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Sample {
     pub starved: f64,
     /// Shares of the server's and of the generator's core that other processes took; none where nothing is pinned.
     pub others: Option<(f64, f64)>,
+    /// Share of the time, warm-up included, in which the two cores shared no cache; none where nothing is pinned.
+    pub apart: Option<f64>,
     /// Times that the server's threads went to sleep, for each 1,000 deliveries.
     pub sleeps_per_1000: f64,
     /// Bytes on the wire for each delivery, headers of frames included.
@@ -155,6 +157,7 @@ impl Sample {
                     others(to.1 - from.1, own.ran),
                 )
             }),
+            apart: None,
             sleeps_per_1000: ratio(
                 (to.sleeps - from.sleeps.min(to.sleeps)) as f64 * 1_000.0,
                 delivered,
@@ -172,10 +175,17 @@ impl Sample {
 
     /// Whether the generator was the limit.
     pub(super) fn is_generator_limited(&self) -> bool {
-        self.reasons
-            .iter()
-            .any(|reason| reason.starts_with("generator"))
+        self.reasons.iter().any(|reason| is_generators(reason))
     }
+
+    /// Whether every delivery came, once, even if the generator was the limit.
+    pub(super) fn is_whole(&self) -> bool {
+        self.reasons.iter().all(|reason| is_generators(reason))
+    }
+}
+
+fn is_generators(reason: &str) -> bool {
+    reason.starts_with("generator")
 }
 
 /// What went wrong on the way of the messages, in words.

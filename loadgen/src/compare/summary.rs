@@ -176,6 +176,7 @@ mod tests {
             cores: 0.5,
             starved: 0.0,
             others: None,
+            apart: None,
             sleeps_per_1000: 0.0,
             wire_bytes: 204.0,
             per_read: 1.0,

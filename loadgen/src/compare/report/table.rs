@@ -3,6 +3,7 @@
 use std::fmt::{Result, Write};
 
 use super::{Report, Row};
+use crate::compare::highest::Limit;
 use crate::compare::summary::Spread;
 
 /// Writes all there is.
@@ -30,10 +31,10 @@ pub(super) fn write(out: &mut String, report: &Report) -> Result {
             "\n| server | highest rate with p99 < 100 ms, messages/s | deliveries/s |\n|---|---|---|"
         )?;
         for highest in &report.highest {
-            let more = if highest.generator_limited {
-                " or more (the generator was the limit)"
-            } else {
-                ""
+            let more = match highest.limit {
+                Limit::Server => "",
+                Limit::Generator => " or more (the generator was the limit)",
+                Limit::Cores => " or more (the cores shared no cache)",
             };
             writeln!(
                 out,
@@ -131,6 +132,12 @@ fn rows(out: &mut String, report: &Report) -> Result {
         "\nother processes took up to {:.0} % of the servers' core and {:.0} % of the generator's",
         server * 100.0,
         load * 100.0
+    )?;
+    let apart = report.samples.iter().filter_map(|sample| sample.apart);
+    writeln!(
+        out,
+        "\nthe two cores shared no cache for up to {:.0} % of a run",
+        apart.fold(0.0, f64::max) * 100.0
     )?;
     let troubled = report.rows.iter().filter(|row| !row.reasons.is_empty());
     for row in troubled {
