@@ -74,19 +74,30 @@ impl Batch {
         let from = if self.at == 0 { 0 } else { self.used.end };
         self.used = from..from;
         let before = self.at;
-        while self.used.len() < WRITE_SIZE
-            && let Some((seq, frame)) = outbox.send_next()
-        {
-            if !self.is_here(seq, frame) {
-                self.bytes.truncate(self.used.end);
-                self.placed.truncate(self.at);
-                self.append(seq, frame);
+        while self.used.len() < WRITE_SIZE {
+            if let Some((first, frames)) = outbox.send_run(WRITE_SIZE - self.used.len()) {
+                for (seq, frame) in (first..).zip(frames) {
+                    self.place(seq, frame);
+                }
+            } else if let Some((seq, frame)) = outbox.send_next() {
+                self.place(seq, frame);
+            } else {
+                break;
             }
-            let placed = self.placed.get(self.at);
-            self.used.end = placed.map_or(self.bytes.len(), |it| it.end);
-            self.at += 1;
         }
         self.at - before
+    }
+
+    /// Puts the next event in its place, if it is not there.
+    fn place(&mut self, seq: u64, frame: &Frame) {
+        if !self.is_here(seq, frame) {
+            self.bytes.truncate(self.used.end);
+            self.placed.truncate(self.at);
+            self.append(seq, frame);
+        }
+        let placed = self.placed.get(self.at);
+        self.used.end = placed.map_or(self.bytes.len(), |it| it.end);
+        self.at += 1;
     }
 
     /// Puts anything together: `write` appends it.
@@ -111,11 +122,13 @@ impl Batch {
         let Some(placed) = self.placed.get_mut(self.at) else {
             return false;
         };
-        if !placed.frame.is(frame) || envelope::suffix_len(placed.seq) != envelope::suffix_len(seq)
-        {
+        if !placed.frame.is(frame) {
             return false;
         }
         if placed.seq != seq {
+            if envelope::suffix_len(placed.seq) != envelope::suffix_len(seq) {
+                return false;
+            }
             placed.seq = seq;
             let number = Decimal::new(seq);
             let number = number.as_bytes();
@@ -147,7 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fanout::frame::Compose;
+    use crate::fanout::frame::{Compose, Run};
     use crate::fanout::outbox::PLENTY;
 
     #[derive(Debug)]
@@ -187,6 +200,15 @@ mod tests {
         outbox
     }
 
+    /// The same, as runs of so many events.
+    fn owed_in_runs(frames: &[Frame], first: u64, length: usize) -> Outbox {
+        let mut outbox = owed(&[], first);
+        for run in frames.chunks(length) {
+            outbox.push_run(&Run::new(run.iter().cloned()), &PLENTY);
+        }
+        outbox
+    }
+
     fn expected(frames: &[Frame], first: u64) -> Vec<u8> {
         let mut out = Vec::new();
         for (frame, seq) in frames.iter().zip(first..) {
@@ -203,19 +225,22 @@ mod tests {
         #[test]
         fn what_is_left_of_a_write_changes_none_after_it(
             writes in proptest::collection::vec(
-                (proptest::collection::vec(0_usize..7, 0..12), 1_u64..130, any::<bool>()),
+                (proptest::collection::vec(0_usize..7, 0..12), 1_u64..130, any::<bool>(), 0_usize..5),
                 1..30,
             ),
         ) {
             let all = frames();
             let mut batch = Batch::default();
-            for (picks, first, is_other) in writes {
+            for (picks, first, is_other, length) in writes {
                 let picked: Vec<Frame> = picks.iter().map(|pick| all[*pick].clone()).collect();
                 if is_other {
                     batch.put(|out| out.extend_from_slice(b"pong"));
                     prop_assert_eq!(batch.bytes(), b"pong");
                 }
-                let mut outbox = owed(&picked, first);
+                let mut outbox = match length {
+                    0 => owed(&picked, first),
+                    length => owed_in_runs(&picked, first, length),
+                };
                 batch.begin();
                 let (mut count, mut written) = (0, Vec::new());
                 while outbox.has_pending() {
@@ -244,6 +269,12 @@ mod tests {
         let now = batch.placed.iter().map(|it| &it.frame);
         assert!(kept.iter().zip(now).all(|(kept, now)| kept.is(now)));
         assert_eq!(batch.placed.len(), kept.len());
+        // Nor where some are a run.
+        batch.begin();
+        batch.put_events(&mut owed_in_runs(frames, 91, 4));
+        assert_eq!(batch.bytes(), expected(frames, 91));
+        let now = batch.placed.iter().map(|it| &it.frame);
+        assert!(kept.iter().zip(now).all(|(kept, now)| kept.is(now)));
     }
 
     #[test]

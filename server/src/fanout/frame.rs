@@ -91,6 +91,11 @@ impl Frame {
         }
     }
 
+    /// Whether it stands for the events of a run.
+    pub(super) fn is_run(&self) -> bool {
+        matches!(&*self.0, Body::Run(..))
+    }
+
     /// The events that it stands for: itself, or those of a run.
     pub(super) fn events(&self) -> &[Self] {
         match &*self.0 {

@@ -252,6 +252,17 @@ impl Outbox {
         Some((seq, frame))
     }
 
+    /// The next events to send with the sequence number of the first, where they are a run of `most_bytes` at most.
+    pub fn send_run(&mut self, most_bytes: usize) -> Option<(u64, &[Frame])> {
+        let run = self.entries.advance_run(|run| run.size() <= most_bytes)?;
+        let events = run.events();
+        let first = self.first_seq + u64::from(self.sent);
+        self.sent += events.len() as u32;
+        self.sent_seq = self.sent_seq.max(first + events.len() as u64 - 1);
+        self.pending_bytes -= run.size();
+        Some((first, events))
+    }
+
     /// Forgets sent events up to `seq`, which the client has acknowledged.
     pub fn acknowledge(&mut self, seq: u64) {
         while self.sent > 0 && self.first_seq <= seq {
@@ -445,6 +456,7 @@ mod tests {
         Push(usize),
         PushRun(usize, usize),
         Send,
+        SendRun(usize),
         Acknowledge(u64),
         Resume(u64),
     }
@@ -454,6 +466,7 @@ mod tests {
             4 => (1_usize..400).prop_map(Step::Push),
             2 => (0_usize..12, 1_usize..300).prop_map(|(count, len)| Step::PushRun(count, len)),
             4 => Just(Step::Send),
+            1 => (0_usize..2_000).prop_map(Step::SendRun),
             1 => (0_u64..60).prop_map(Step::Acknowledge),
             1 => (0_u64..60).prop_map(Step::Resume),
         ];
@@ -686,6 +699,13 @@ mod tests {
                         if let Some((seq, _)) = outbox.send_next() {
                             prop_assert!(seq >= next_seq);
                             next_seq = seq + 1;
+                        }
+                    }
+                    Step::SendRun(most_bytes) => {
+                        if let Some((first, frames)) = outbox.send_run(most_bytes) {
+                            prop_assert!(first >= next_seq);
+                            prop_assert!(frames.iter().map(Frame::size).sum::<usize>() <= most_bytes);
+                            next_seq = first + frames.len() as u64;
                         }
                     }
                     Step::Acknowledge(seq) => outbox.acknowledge(seq.min(next_seq - 1)),

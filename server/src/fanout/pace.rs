@@ -29,9 +29,9 @@ const COMPANY: f64 = 0.3;
 const MOST: f64 = 0.95;
 /// How much longer than to the last event that is expected they are held back, in times between two.
 const LATE: f64 = 0.1;
-/// With as many bytes a write is full: what is under way to all clients is in the processor's caches still, and is one segment of
-/// a connection's. Two of them, or memory, cost more than writing more often does.
-const FULL: f64 = 32.0 * 1024.0;
+/// With as many bytes a write is full: that is two segments of a connection's, of which each is at most 64 KiB, and what is under way to
+/// a thousand clients is no more than their sockets take. To wait for another one makes a byte hardly cheaper, but all of them later.
+const FULL: f64 = 96.0 * 1024.0;
 /// What an event costs in a write that is made anyway, about.
 const EVENT_COST: Duration = Duration::from_nanos(200);
 /// What a write costs before there is a measurement.
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_write_that_is_full_does_not_wait() {
-        for (rate, bytes) in [(2_000.0, 900), (1_000.0, 4_000), (200.0, 15_000)] {
+        for (rate, bytes) in [(3_000.0, 900), (1_000.0, 4_000), (200.0, 15_000)] {
             let mut pace = Pace::new(Duration::ZERO..=LONGEST);
             run_sized(&mut pace, Duration::ZERO, 5.0, 1_000, (rate, bytes));
             let held = pace.get().as_secs_f64() * rate * bytes as f64;

@@ -130,6 +130,20 @@ impl FrameQueue {
         events.get(event)
     }
 
+    /// The events of the run that begins at the cursor, if one does and `is_wanted`; the cursor goes on to the one after it.
+    pub fn advance_run(&mut self, is_wanted: impl FnOnce(&Frame) -> bool) -> Option<&Frame> {
+        if self.next_event > 0 {
+            return None;
+        }
+        let place = self.gone as usize + self.next_entry as usize;
+        let entry = self.pieces.get(place / PIECE)?[place % PIECE].as_ref()?;
+        if !entry.is_run() || !is_wanted(entry) {
+            return None;
+        }
+        self.next_entry += 1;
+        Some(entry)
+    }
+
     /// Sets the cursor behind so many events.
     pub fn seek(&mut self, events: usize) {
         let mut left = events + self.begun as usize;
@@ -208,6 +222,7 @@ mod tests {
         PushRun(usize),
         Drop(usize),
         Advance(usize),
+        AdvanceRun(bool),
         Seek(usize),
         GiveBack,
     }
@@ -218,6 +233,7 @@ mod tests {
             3 => (0_usize..20).prop_map(Step::PushRun),
             4 => (1_usize..70).prop_map(Step::Drop),
             3 => (1_usize..70).prop_map(Step::Advance),
+            2 => any::<bool>().prop_map(Step::AdvanceRun),
             1 => (0_usize..100).prop_map(Step::Seek),
             1 => Just(Step::GiveBack),
         ];
@@ -273,6 +289,14 @@ mod tests {
                             }
                         }
                     }
+                    Step::AdvanceRun(is_wanted) => {
+                        if let Some(run) = queue.advance_run(|_| is_wanted) {
+                            prop_assert!(is_wanted);
+                            let expected = model.events.iter().skip(model.before);
+                            prop_assert!(run.events().iter().zip(expected).all(|(a, b)| a.is(b)));
+                            model.before += run.events().len();
+                        }
+                    }
                     Step::Seek(count) => {
                         model.before = count.min(model.events.len());
                         queue.seek(model.before);
@@ -301,6 +325,17 @@ mod tests {
             queue.push_run(&run);
         }
         assert_eq!((queue.len(), queue.room()), (100 * PIECE, PIECE));
+        assert!(queue.advance_run(|_| false).is_none());
+        assert!(
+            queue
+                .advance_run(|found| found.is(run.as_frame()))
+                .is_some()
+        );
+        // One that has begun is no run any more.
+        queue.advance();
+        assert!(queue.advance_run(|_| true).is_none());
+        queue.seek(300);
+        assert!(queue.advance_run(|_| true).is_some());
         assert_eq!(size_of::<Option<Frame>>(), size_of::<usize>());
     }
 

@@ -7,9 +7,9 @@ use crate::fanout::frame::{Frame, Run};
 use crate::protocol::Position;
 
 /// Most events of a run. A session keeps all of them in memory until the last one is acknowledged.
-const MOST_EVENTS: usize = 64;
+const MOST_EVENTS: usize = 128;
 /// Most bytes of a run's events.
-const MOST_BYTES: usize = 64 << 10;
+const MOST_BYTES: usize = 128 << 10;
 const _: () = assert!(MOST_EVENTS <= Run::MOST);
 
 /// An event, or some that most sessions are owed all of.
