@@ -12,6 +12,7 @@ mod change;
 mod directory;
 mod disk;
 mod draft;
+mod ends;
 mod forget;
 mod index;
 mod journal;
@@ -37,7 +38,7 @@ pub use index::Indexer;
 pub use journal::EmbeddedJournal;
 
 use disk::{DirLock, Disk};
-use draft::LastPositions;
+use ends::Ends;
 use shared::Shared;
 use space::Space;
 use writer::Writer;
@@ -60,7 +61,7 @@ pub struct StoreSettings {
     pub sync: bool,
     /// Free bytes below which writes are refused; 0 for no such bound.
     pub min_free_bytes: u64,
-    /// Tells which messages a record is about, where a store of an older form has no index of them.
+    /// Tells which messages a record is about, of records that the index of messages has not yet.
     pub indexer: Indexer,
 }
 
@@ -101,7 +102,7 @@ impl Store {
             shared,
             lock,
             space,
-            last: LastPositions::default(),
+            ends: Ends::default(),
             failed: false,
             line: Arc::clone(&store.line),
         };

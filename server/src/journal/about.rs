@@ -20,7 +20,7 @@ pub struct About {
 pub struct NewRecord {
     /// What is kept.
     pub bytes: Bytes,
-    /// The messages through which it can be found again, if any.
+    /// The messages through which it can be found again, if any. The bytes tell them too: an index may be made of those later.
     pub about: Option<About>,
 }
 

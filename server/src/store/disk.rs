@@ -26,8 +26,9 @@ const CACHE_BYTES: u64 = 32 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;
 /// Most bytes of a keyspace that wait in memory to become a table.
 const MEMTABLE_BYTES: u64 = 16 << 20;
-/// Threads that move data into tables and merge those.
-const WORKERS: usize = 2;
+/// Threads that move data into tables and merge those. Of several, the first passes on every merge to the others, and is at it
+/// without a pause while none of them is free: a core's worth for as long as a merge takes.
+const WORKERS: usize = 1;
 /// Files that are kept open.
 const OPEN_FILES: usize = 256;
 
@@ -102,6 +103,7 @@ pub(super) struct Disk {
     pub(super) snapshots: Keyspace,
     pub(super) directory: Keyspace,
     pub(super) meta: Keyspace,
+    pub(super) indexer: Indexer,
 }
 
 impl Disk {
@@ -110,14 +112,18 @@ impl Disk {
     pub(super) fn open(dir: &Path, indexer: Indexer) -> Result<Self, StoreError> {
         let path = Self::folder(dir);
         if !path.try_exists()? {
-            Self::make(dir, &path)?;
+            Self::make(dir, &path, indexer)?;
         }
-        let disk = Self::open_folder(&path)?;
+        let disk = Self::open_folder(&path, indexer)?;
         let found = disk.meta.get(keys::FORMAT_KEY)?;
         let number = |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes).ok();
         match found.as_deref().and_then(number) {
             Some(keys::FORMAT) => {}
-            Some(keys::FORMAT_WITHOUT_INDEX) => disk.build_index(indexer)?,
+            Some(keys::FORMAT_WITHOUT_MARKS) => disk.mark_index()?,
+            Some(keys::FORMAT_WITHOUT_INDEX) => {
+                disk.build_index()?;
+                disk.mark_index()?;
+            }
             other => {
                 let found = other.map_or_else(|| "unknown".to_owned(), |found| found.to_string());
                 return Err(StoreError::Format { found });
@@ -128,13 +134,13 @@ impl Disk {
 
     /// Makes an empty database beside its place and moves it there, so that a process that is
     /// killed meanwhile leaves none or a whole one.
-    fn make(dir: &Path, path: &Path) -> Result<(), StoreError> {
+    fn make(dir: &Path, path: &Path, indexer: Indexer) -> Result<(), StoreError> {
         let new = dir.join(NEW_FOLDER);
         match fs::remove_dir_all(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let disk = Self::open_folder(&new)?;
+        let disk = Self::open_folder(&new, indexer)?;
         disk.meta
             .insert(keys::FORMAT_KEY, keys::FORMAT.to_be_bytes())?;
         disk.db.persist(PersistMode::SyncAll)?;
@@ -144,7 +150,7 @@ impl Disk {
         Ok(())
     }
 
-    fn open_folder(path: &Path) -> Result<Self, StoreError> {
+    fn open_folder(path: &Path, indexer: Indexer) -> Result<Self, StoreError> {
         let db = Database::builder(path)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
@@ -162,6 +168,7 @@ impl Disk {
             snapshots: keyspace("snapshots")?,
             directory: keyspace("directory")?,
             meta: keyspace("meta")?,
+            indexer,
             db,
         })
     }

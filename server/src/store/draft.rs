@@ -1,54 +1,28 @@
 //! What one commit will write: built from many requests, each of which sees those before it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use fjall::PersistMode;
 
 use super::disk::{Disk, read_error};
+use super::ends::Ends;
 use super::keys;
 use crate::directory::{DirectoryError, DirectorySizes};
 use crate::journal::{JournalError, NewRecord, Snapshot};
 use crate::protocol::{GuildId, Position};
 
-/// Guilds whose last position the writer remembers; one more and it starts afresh.
-const REMEMBERED: usize = 100_000;
-
 /// Changes to the keyspace `directory`: a value, or nothing where the key goes.
 type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
-
-/// Where guilds' logs end, as committed. Bounded: what is not here is looked up.
-#[derive(Debug, Default)]
-pub(super) struct LastPositions(HashMap<GuildId, Position>);
-
-impl LastPositions {
-    pub(super) fn set(&mut self, guild: GuildId, position: Position) {
-        if self.0.len() >= REMEMBERED && !self.0.contains_key(&guild) {
-            self.0.clear();
-        }
-        self.0.insert(guild, position);
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    pub(super) fn find(&mut self, disk: &Disk, guild: GuildId) -> Result<Position, JournalError> {
-        if let Some(position) = self.0.get(&guild) {
-            return Ok(*position);
-        }
-        let position = disk.last_position(guild)?;
-        self.set(guild, position);
-        Ok(position)
-    }
-}
 
 /// The writes of one commit.
 pub(super) struct Draft<'d> {
     disk: &'d Disk,
     records: Vec<([u8; 16], Bytes)>,
     mentions: Vec<[u8; 32]>,
-    positions: HashMap<GuildId, Position>,
+    /// Up to where the index has guilds' records with those.
+    indexed: Vec<(GuildId, Position)>,
+    guilds: HashSet<GuildId>,
     snapshots: HashMap<GuildId, Snapshot>,
     changes: Changes,
     /// The changes of one request, which are dropped where it fails half-way.
@@ -63,7 +37,8 @@ impl<'d> Draft<'d> {
             disk,
             records: Vec::new(),
             mentions: Vec::new(),
-            positions: HashMap::new(),
+            indexed: Vec::new(),
+            guilds: HashSet::new(),
             snapshots: HashMap::new(),
             changes: Changes::new(),
             staged: Changes::new(),
@@ -79,37 +54,38 @@ impl<'d> Draft<'d> {
 
     /// Guilds whose log or snapshot it changes.
     pub(super) fn guilds(&self) -> impl Iterator<Item = GuildId> {
-        self.positions.keys().chain(self.snapshots.keys()).copied()
+        self.guilds.iter().chain(self.snapshots.keys()).copied()
     }
 
     pub(super) fn append(
         &mut self,
-        last: &mut LastPositions,
+        ends: &mut Ends,
         guild: GuildId,
         expected: Position,
         records: Vec<NewRecord>,
     ) -> Result<Position, JournalError> {
-        let actual = match self.positions.get(&guild) {
-            Some(position) => *position,
-            None => last.find(self.disk, guild)?,
-        };
-        if actual != expected {
+        let most_behind = ends.most_behind();
+        let end = ends.find(self.disk, guild)?;
+        if end.position != expected {
+            let actual = end.position;
             return Err(JournalError::Conflict { actual });
         }
-        let mut at = expected;
+        if records.is_empty() {
+            return Ok(expected);
+        }
         for record in records {
-            at += 1;
-            self.records.push((keys::record(guild, at), record.bytes));
-            if let Some(about) = record.about {
-                let ids = about.messages.into_iter();
-                self.mentions
-                    .extend(ids.map(|id| keys::mention(guild, about.channel, id, at)));
-            }
+            end.push(record.about.as_ref());
+            let key = keys::record(guild, end.position);
+            self.records.push((key, record.bytes));
         }
-        if at != expected {
-            self.positions.insert(guild, at);
+        let position = end.position;
+        if let Some(mentions) = end.due(most_behind) {
+            let keys = mentions.map(|mention| keys::mention(guild, mention));
+            self.mentions.extend(keys);
+            self.indexed.push((guild, position));
         }
-        Ok(at)
+        self.guilds.insert(guild);
+        Ok(position)
     }
 
     pub(super) fn put_snapshot(
@@ -206,18 +182,19 @@ impl<'d> Draft<'d> {
         &mut self.staged_sizes
     }
 
-    /// Writes everything or nothing, and answers where logs end and how much the directory holds
-    /// now. After an error other than `Poisoned` it is open whether it was written.
-    pub(super) fn commit(
-        self,
-        mode: PersistMode,
-    ) -> fjall::Result<(HashMap<GuildId, Position>, DirectorySizes)> {
+    /// Writes everything or nothing, and answers how much the directory holds now. After an error
+    /// other than `Poisoned` it is open whether it was written; after any, ends of logs are to be forgotten.
+    pub(super) fn commit(self, mode: PersistMode) -> fjall::Result<DirectorySizes> {
         let mut batch = self.disk.db.batch().durability(Some(mode));
         for (key, record) in self.records {
             batch.insert(&self.disk.records, key, record);
         }
         for key in self.mentions {
             batch.insert(&self.disk.messages, key, []);
+        }
+        for (guild, position) in self.indexed {
+            let key = keys::indexed(guild);
+            batch.insert(&self.disk.meta, key, position.to_be_bytes());
         }
         for (guild, snapshot) in self.snapshots {
             let mut value = Vec::with_capacity(8 + snapshot.bytes.len());
@@ -241,7 +218,7 @@ impl<'d> Draft<'d> {
             }
         }
         batch.commit()?;
-        Ok((self.positions, self.sizes))
+        Ok(self.sizes)
     }
 }
 

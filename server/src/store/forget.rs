@@ -19,7 +19,8 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let disk = shared.disk();
         let disk = self.writable(disk.as_ref())?;
-        let mut last = self.last.find(disk, guild)?;
+        let mut last = self.ends.find(disk, guild)?.position;
+        self.ends.forget(guild);
         loop {
             let mut batch = disk.db.batch().durability(Some(shared.mode));
             batch.remove(&disk.snapshots, guild.get().to_be_bytes());
@@ -34,10 +35,13 @@ impl Writer {
             }
             if done {
                 batch.remove(&disk.meta, keys::trimmed(guild));
+                batch.remove(&disk.meta, keys::indexed(guild));
+            } else if disk.indexed(&disk.db.snapshot(), guild)? > last {
+                // What is appended after an interruption is behind the index.
+                batch.insert(&disk.meta, keys::indexed(guild), last.to_be_bytes());
             }
             self.commit_forgotten(batch, guild)?;
             self.line.beat();
-            self.last.set(guild, last);
             if done {
                 return Ok(());
             }
@@ -59,9 +63,17 @@ impl Writer {
             return Ok(true);
         };
         // The last record stays, and with it the log's position.
-        let last = self.last.find(disk, guild)?;
+        let end = self.ends.find(disk, guild)?;
+        let last = end.position;
         let through = through.min(snapshot.position.min(last).saturating_sub(1));
         let mut batch = disk.db.batch().durability(Some(shared.mode));
+        // What is behind the index would be found by its record still: the index has it from now on, or what is over is forgotten.
+        if let Some(behind) = end.due(1) {
+            for mention in behind.filter(|mention| mention.message > messages) {
+                batch.insert(&disk.messages, keys::mention(guild, mention), []);
+            }
+            batch.insert(&disk.meta, keys::indexed(guild), last.to_be_bytes());
+        }
         if disk.trimmed(guild)? < through {
             batch.insert(&disk.meta, keys::trimmed(guild), through.to_be_bytes());
         }

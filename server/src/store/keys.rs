@@ -3,7 +3,7 @@
 //! | keyspace | key | value |
 //! |---|---|---|
 //! | `records` | guild, position | the record |
-//! | `messages` | guild, channel, message, position | nothing: the record there is about the message |
+//! | `messages` | guild, channel, message, position | nothing: the record there is about the message. Not of records after `i` |
 //! | `snapshots` | guild | position, the state |
 //! | `directory` | `u` user | the account as JSON |
 //! | `directory` | `h` user, `g` or `d`, guild | nothing: where the user is a member |
@@ -15,14 +15,19 @@
 //! | `meta` | `format` | the version of this layout |
 //! | `meta` | `sizes` | accounts, memberships, channels |
 //! | `meta` | `t` guild | the last position that was trimmed away |
+//! | `meta` | `i` guild | the last position that `messages` has entries of |
 //!
-//! Version 1 had neither `messages` nor `t`; it is brought to version 2 when it is opened.
+//! Version 1 had neither `messages` nor `t`; version 2 had all entries in `messages` and no `i`. They are brought to version
+//! 3 when they are opened.
 
+use super::ends::Mention;
 use crate::auth::revocations::Revocation;
 use crate::protocol::{ChannelId, GuildId, MessageId, Position, UserId};
 
 /// The version of this layout.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
+/// The version with an index that has every record.
+pub(super) const FORMAT_WITHOUT_MARKS: u32 = 2;
 /// The version without an index of messages.
 pub(super) const FORMAT_WITHOUT_INDEX: u32 = 1;
 pub(super) const FORMAT_KEY: &[u8] = b"format";
@@ -42,34 +47,38 @@ pub(super) fn split_record(key: &[u8]) -> Option<(GuildId, Position)> {
 }
 
 /// A key of `messages`.
-pub(super) fn mention(
-    guild: GuildId,
-    channel: ChannelId,
-    message: MessageId,
-    position: Position,
-) -> [u8; 32] {
+pub(super) fn mention(guild: GuildId, mention: Mention) -> [u8; 32] {
     let mut key = [0; 32];
-    let parts = [guild.get(), channel.get(), message.get(), position];
+    let parts = [
+        guild.get(),
+        mention.channel.get(),
+        mention.message.get(),
+        mention.position,
+    ];
     for (place, part) in key.chunks_exact_mut(8).zip(parts) {
         place.copy_from_slice(&part.to_be_bytes());
     }
     key
 }
 
-/// Message and position of a key of `messages`.
-pub(super) fn split_mention(key: &[u8]) -> Option<(MessageId, Position)> {
-    let (message, position) = key.get(16..32)?.split_at(8);
-    Some((MessageId::new(number(message)?), number(position)?))
-}
-
-/// The channel of a key of `messages`.
-pub(super) fn channel_of_mention(key: &[u8]) -> Option<ChannelId> {
-    number(key.get(8..16)?).map(ChannelId::new)
+/// What a key of `messages` tells.
+pub(super) fn split_mention(key: &[u8]) -> Option<Mention> {
+    let part = |from: usize| number(key.get(from..from + 8)?);
+    Some(Mention {
+        channel: ChannelId::new(part(8)?),
+        message: MessageId::new(part(16)?),
+        position: part(24)?,
+    })
 }
 
 /// Where it is kept how far a guild's log was trimmed.
 pub(super) fn trimmed(guild: GuildId) -> Vec<u8> {
     tagged(b't', guild.get(), &[])
+}
+
+/// Where it is kept how far the index of messages reaches in a guild's log.
+pub(super) fn indexed(guild: GuildId) -> Vec<u8> {
+    tagged(b'i', guild.get(), &[])
 }
 
 /// A number of eight bytes.

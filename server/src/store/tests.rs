@@ -2,6 +2,7 @@
 
 mod damage;
 mod failures;
+mod index;
 mod upgrade;
 
 use std::cell::RefCell;
@@ -227,7 +228,7 @@ fn another_format_is_refused() {
     drop(disk);
     let error = Store::open(settings(folder.path(), true), Arc::default()).err();
     let text = error.expect("an unknown format").to_string();
-    assert_eq!(text, "its format is 7, this version reads 2");
+    assert_eq!(text, "its format is 7, this version reads 3");
 }
 
 #[test]

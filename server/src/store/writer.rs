@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 
 use super::change;
 use super::disk::{DirLock, Disk};
-use super::draft::{Draft, LastPositions};
+use super::draft::Draft;
+use super::ends::Ends;
 use super::shared::{Shared, Stop};
 use super::space::Space;
 use crate::clock;
@@ -110,7 +111,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) lock: DirLock,
     pub(super) space: Space,
-    pub(super) last: LastPositions,
+    pub(super) ends: Ends,
     /// A commit has just failed: the database is opened again at once.
     pub(super) failed: bool,
     pub(super) line: Arc<Lifeline>,
@@ -181,7 +182,7 @@ impl Writer {
             Ok((disk, sizes)) => {
                 *slot = Some(disk);
                 drop(slot);
-                self.last.clear();
+                self.ends.clear();
                 self.shared.set_sizes(sizes);
                 self.shared.healed();
                 tracing::info!(short_of_space = short, "the store was opened again");
@@ -229,6 +230,7 @@ impl Writer {
             }
             return;
         };
+        self.ends.make_room();
         let mut draft = Draft::new(disk, shared.sizes());
         let mut pending = Vec::with_capacity(requests.len());
         for request in requests {
@@ -239,7 +241,7 @@ impl Writer {
                     records,
                     answer,
                 } => {
-                    let result = draft.append(&mut self.last, guild, expected, records);
+                    let result = draft.append(&mut self.ends, guild, expected, records);
                     Pending::Append(answer, result)
                 }
                 Request::PutSnapshot {
@@ -260,14 +262,11 @@ impl Writer {
         let start = clock::now();
         let committed = shared.inject(|| draft.commit(shared.mode));
         match committed {
-            Ok((positions, sizes)) => {
+            Ok(sizes) => {
                 let counters = &shared.counters;
                 counters.store_commit_seconds.observe(start.elapsed());
                 counters.store_commits.inc();
                 counters.store_records.inc_by(records);
-                for (guild, position) in positions {
-                    self.last.set(guild, position);
-                }
                 shared.set_sizes(sizes);
                 pending.into_iter().for_each(Pending::settle);
             }
@@ -287,7 +286,7 @@ impl Writer {
         if matches!(error, fjall::Error::Poisoned) || is_lack_of_space(error) {
             self.space.ran_out();
         }
-        self.last.clear();
+        self.ends.clear();
         self.failed = true;
         if matches!(error, fjall::Error::Poisoned) {
             self.shared.stop(Stop::Broken);

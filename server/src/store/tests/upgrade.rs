@@ -1,20 +1,32 @@
-//! A store of the form before there was an index of messages.
+//! Stores of older forms: before there was an index of messages, and before that got behind.
 
 use super::*;
 use crate::journal::Span;
 
-/// Takes from a store what the first version had not.
-fn downgrade(dir: &Path) {
-    let disk = Disk::open(dir, |_| None).unwrap();
+/// Makes a store what an older version would have left.
+fn downgrade(dir: &Path, format: u32) {
+    let disk = Disk::open(dir, indexed).unwrap();
     disk.messages.clear().unwrap();
+    if format == keys::FORMAT_WITHOUT_MARKS {
+        disk.build_index().unwrap();
+    }
+    for key in disk.meta.prefix(b"i").map(|pair| pair.key().unwrap()) {
+        disk.meta.remove(key).unwrap();
+    }
     disk.meta
-        .insert(keys::FORMAT_KEY, 1_u32.to_be_bytes())
+        .insert(keys::FORMAT_KEY, format.to_be_bytes())
         .unwrap();
     disk.db.persist(fjall::PersistMode::SyncAll).unwrap();
 }
 
 #[test]
-fn a_store_without_an_index_gets_one_when_it_is_opened_once() {
+fn a_store_of_an_older_form_is_brought_to_todays_when_it_is_opened_once() {
+    for format in [keys::FORMAT_WITHOUT_INDEX, keys::FORMAT_WITHOUT_MARKS] {
+        is_brought_to_todays_form(format);
+    }
+}
+
+fn is_brought_to_todays_form(format: u32) {
     let folder = tempfile::tempdir().unwrap();
     let texts = [
         "about 7 100",
@@ -31,7 +43,7 @@ fn a_store_without_an_index_gets_one_when_it_is_opened_once() {
             append.await.unwrap();
         }
         drop(store);
-        downgrade(folder.path());
+        downgrade(folder.path(), format);
         for _ in 0..2 {
             let store = open(folder.path());
             for guild in 1..=3 {
@@ -50,8 +62,14 @@ fn a_store_without_an_index_gets_one_when_it_is_opened_once() {
                 assert_eq!(found, [(101, 2), (100, 2)]);
             }
         }
-        let disk = Disk::open(folder.path(), |_| panic!("built again")).unwrap();
+        let disk = Disk::open(folder.path(), |_| panic!("looked through again")).unwrap();
+        // The index has every record: none is looked through.
+        let view = disk.db.snapshot();
+        for guild in (1..=3).map(GuildId::new) {
+            assert_eq!(disk.indexed(&view, guild), Ok(texts.len() as u64));
+            assert_eq!(disk.mentions_after(&view, guild, 5), Ok(Vec::new()));
+        }
         let format = disk.meta.get(keys::FORMAT_KEY).unwrap().unwrap();
-        assert_eq!(&format[..], 2_u32.to_be_bytes());
+        assert_eq!(&format[..], keys::FORMAT.to_be_bytes());
     });
 }
