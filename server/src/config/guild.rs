@@ -59,7 +59,7 @@ section! {
         /// How long a request to a guild may take before it is answered with 503.
         request_timeout_ms: u64 = DEFAULT_REQUEST_TIMEOUT_MS, Milliseconds, within(10..=600_000);
         /// Most recent messages that a guild keeps in memory, all its channels together.
-        recent_max_messages: usize = DEFAULT_RECENT_MAX_MESSAGES, Count, within(100..=1 << 24);
+        recent_max_messages: usize = DEFAULT_RECENT_MAX_MESSAGES, Count, within(100..=1 << 20);
         /// Most bytes of recent messages that a guild keeps in memory.
         recent_max_bytes: usize = DEFAULT_RECENT_MAX_BYTES, Bytes, within(65_536..=1 << 34);
         /// Most restarts of a guild that panics, within the window; beyond, it is quarantined.

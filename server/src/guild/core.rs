@@ -12,6 +12,7 @@
 //!
 //! *Invariant I5*: nothing here is per session, except that a session's attachment is answered.
 
+mod ascending;
 mod attached;
 mod channels;
 mod edits;
@@ -204,6 +205,9 @@ impl GuildCore {
     /// Gives back the room of queues that are empty.
     pub fn give_back(&mut self) {
         self.outbox.give_back();
+        if let Ok(guild) = self.state.guild_mut() {
+            guild.memory.give_back();
+        }
     }
 
     /// The state at its [position](Self::position) as bytes, acknowledged or not.

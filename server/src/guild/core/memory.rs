@@ -1,9 +1,10 @@
 //! The recent messages of a guild, with their reactions: bounded, the oldest forgotten first. What is
 //! forgotten is in the journal still; for a while it may be known again (see [`Recalled`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::ascending::Ascending;
 use super::limits::CoreSettings;
 use super::recalled::{Recalled, Recollection};
 use super::remembered::Remembered;
@@ -18,8 +19,8 @@ const HIGHEST: MessageId = MessageId::new(u64::MAX);
 /// Recent messages. Ids of a guild rise in journal order, so the lowest id is the oldest.
 #[derive(Debug)]
 pub(super) struct MessageMemory {
-    messages: BTreeMap<MessageId, Remembered>,
-    channels: BTreeMap<ChannelId, BTreeSet<MessageId>>,
+    messages: Ascending<MessageId, Remembered>,
+    channels: BTreeMap<ChannelId, Ascending<MessageId, ()>>,
     bytes: usize,
     /// The newest message that was forgotten: all that are newer and exist are here.
     floor: MessageId,
@@ -38,7 +39,7 @@ impl MessageMemory {
     /// Without messages; those up to `floor` were forgotten, those up to `trimmed` are gone.
     pub(super) const fn after(floor: MessageId, trimmed: MessageId) -> Self {
         Self {
-            messages: BTreeMap::new(),
+            messages: Ascending::new(),
             channels: BTreeMap::new(),
             bytes: 0,
             floor,
@@ -54,9 +55,10 @@ impl MessageMemory {
         if let Some(previous) = self.messages.insert(id, entry) {
             self.bytes -= previous.bytes();
         }
-        self.channels.entry(channel).or_default().insert(id);
+        let ids = self.channels.entry(channel).or_insert(Ascending::new());
+        ids.insert(id, ());
         while self.messages.len() > limits.max_messages || self.bytes > limits.max_message_bytes {
-            let Some((&oldest, _)) = self.messages.first_key_value() else {
+            let Some(&(oldest, _)) = self.messages.first() else {
                 break;
             };
             self.floor = oldest;
@@ -71,13 +73,13 @@ impl MessageMemory {
     /// A message of a channel.
     pub(super) fn get(&self, channel: ChannelId, id: MessageId) -> Option<&Remembered> {
         self.messages
-            .get(&id)
+            .get(id)
             .or_else(|| self.recalled.as_ref()?.get(id))
             .filter(|entry| entry.message.channel_id == channel)
     }
 
     fn get_mut(&mut self, id: MessageId) -> Option<&mut Remembered> {
-        match self.messages.get_mut(&id) {
+        match self.messages.get_mut(id) {
             Some(entry) => Some(entry),
             None => self.recalled.as_mut()?.get_mut(id),
         }
@@ -85,7 +87,7 @@ impl MessageMemory {
 
     /// Changes a message, if it is known.
     fn change(&mut self, id: MessageId, change: impl FnOnce(&mut Remembered)) {
-        let is_recent = self.messages.contains_key(&id);
+        let is_recent = self.messages.get(id).is_some();
         let Some(entry) = self.get_mut(id) else {
             return;
         };
@@ -121,11 +123,11 @@ impl MessageMemory {
     }
 
     fn take(&mut self, id: MessageId) -> Option<Remembered> {
-        let entry = self.messages.remove(&id)?;
+        let entry = self.messages.remove(id)?;
         self.bytes -= entry.bytes();
         let channel = entry.message.channel_id;
         if let Some(ids) = self.channels.get_mut(&channel) {
-            ids.remove(&id);
+            ids.remove(id);
             if ids.is_empty() {
                 self.channels.remove(&channel);
             }
@@ -135,10 +137,15 @@ impl MessageMemory {
 
     /// Drops all messages of a channel.
     pub(super) fn remove_channel(&mut self, channel: ChannelId) {
-        for id in self.channels.remove(&channel).unwrap_or_default() {
-            if let Some(entry) = self.messages.remove(&id) {
-                self.bytes -= entry.bytes();
-            }
+        if self.channels.remove(&channel).is_some() {
+            let bytes = &mut self.bytes;
+            self.messages.retain(|entry| {
+                let stays = entry.message.channel_id != channel;
+                if !stays {
+                    *bytes -= entry.bytes();
+                }
+                stays
+            });
         }
         if let Some(recalled) = &mut self.recalled {
             recalled.retain(|entry| entry.message.channel_id != channel);
@@ -147,7 +154,7 @@ impl MessageMemory {
 
     /// Drops all messages up to `through`, for good.
     pub(super) fn trim(&mut self, through: MessageId) {
-        while let Some((&oldest, _)) = self.messages.first_key_value()
+        while let Some(&(oldest, _)) = self.messages.first()
             && oldest <= through
         {
             self.take(oldest);
@@ -202,7 +209,7 @@ impl MessageMemory {
     /// The highest ids up to `to`, falling.
     fn below(&self, channel: ChannelId, to: MessageId, limit: usize) -> Vec<MessageId> {
         let recent = self.channels.get(&channel).into_iter();
-        let recent = recent.flat_map(|ids| ids.range(..=to).rev()).copied();
+        let recent = recent.flat_map(|ids| ids.keys_through(to));
         let old = self.recalled.iter().flat_map(|r| r.ids(channel).rev());
         let old = old.filter(|id| *id <= to);
         recent.chain(old).take(limit).collect()
@@ -210,9 +217,8 @@ impl MessageMemory {
 
     /// The lowest ids above `id`, rising.
     fn above(&self, channel: ChannelId, id: MessageId, limit: usize) -> Vec<MessageId> {
-        let above = (std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded);
         let recent = self.channels.get(&channel).into_iter();
-        let recent = recent.flat_map(|ids| ids.range(above)).copied();
+        let recent = recent.flat_map(|ids| ids.keys_above(id));
         let old = self.recalled.iter().flat_map(|r| r.ids(channel));
         let old = old.filter(|old| *old > id);
         old.chain(recent).take(limit).collect()
@@ -277,9 +283,9 @@ impl MessageMemory {
 
     /// Whether there may be messages up to `through`.
     pub(super) fn has_any_through(&self, through: MessageId) -> bool {
-        let oldest = self.messages.keys().next();
+        let oldest = self.messages.first().map(|(oldest, _)| *oldest);
         through > self.trimmed
-            && (!self.is_whole() || oldest.is_some_and(|oldest| *oldest <= through))
+            && (!self.is_whole() || oldest.is_some_and(|oldest| oldest <= through))
     }
 
     /// Whether nothing that exists was forgotten.
@@ -314,7 +320,13 @@ impl MessageMemory {
 
     /// Every message, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Remembered> {
-        self.messages.values()
+        self.messages.iter().map(|(_, entry)| entry)
+    }
+
+    /// Gives back room that is not needed.
+    pub(super) fn give_back(&mut self) {
+        self.messages.give_back();
+        self.channels.values_mut().for_each(Ascending::give_back);
     }
 
     /// The newest message that was forgotten; 0 where none was.
