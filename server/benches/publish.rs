@@ -1,8 +1,8 @@
 //! Messages per second through the router of one process, kept as each durability promises.
 //!
-//! `cargo bench -p guildhall-server --bench publish`; `-- disk/1000` for one line alone. Every
-//! publisher sends its next message when its last one is acknowledged. The time of the disk's own
-//! `fdatasync` is printed beside.
+//! `cargo bench -p guildhall-server --bench publish`; `-- disk/1000/256` for one line alone, with durability, guilds
+//! and messages in flight. Every publisher sends its next message when its last one is acknowledged, to the guilds in turn.
+//! The time of the disk's own `fdatasync` is printed beside.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
 #[path = "shared/chat.rs"]
@@ -23,6 +23,7 @@ use chat::{make, say};
 use futures_util::future::join_all;
 use guildhall_server::counters::Counters;
 use guildhall_server::guild::actor::GuildSettings;
+use guildhall_server::guild::core::record;
 use guildhall_server::guild::executors::Executors;
 use guildhall_server::guild::router::Router;
 use guildhall_server::journal::{Journal, MemoryJournal};
@@ -31,9 +32,11 @@ use guildhall_server::protocol::objects::User;
 use guildhall_server::store::{Store, StoreSettings};
 use node::node;
 
-const SECONDS: u64 = 3;
-/// Fewest messages in flight, all guilds together.
-const IN_FLIGHT: u64 = 64;
+/// Before what is counted, in which guilds come to hold what they do when they are in use.
+const WARM_UP: Duration = Duration::from_secs(2);
+const COUNTED: Duration = Duration::from_secs(4);
+/// Guilds, and messages in flight in all of them together.
+const LOADS: [(u64, u64); 4] = [(1, 64), (64, 64), (1_000, 256), (1_000, 1_000)];
 
 /// The server's own.
 #[global_allocator]
@@ -51,15 +54,17 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|");
     for durability in ["memory", "os", "disk"] {
-        for guilds in [1, 64, 1_000] {
-            let line = format!("{durability}/{guilds}");
+        for (guilds, in_flight) in LOADS {
+            let line = format!("{durability}/{guilds}/{in_flight}");
             if !wanted.is_empty() && !wanted.contains(&line) {
                 continue;
             }
-            let dir = folder.path().join(format!("{durability}-{guilds}"));
+            let dir = folder
+                .path()
+                .join(format!("{durability}-{guilds}-{in_flight}"));
             std::fs::create_dir(&dir).unwrap();
             let system = actix::System::new();
-            system.block_on(measure(durability, guilds, &dir));
+            system.block_on(measure(durability, guilds, in_flight, &dir));
         }
     }
 }
@@ -84,13 +89,13 @@ fn quantiles(took: &mut [Duration]) -> (f64, f64) {
     (at(0.5), at(0.99))
 }
 
-async fn measure(durability: &str, guilds: u64, dir: &Path) {
+async fn measure(durability: &str, guilds: u64, in_flight: u64, dir: &Path) {
     let counters = Arc::new(Counters::default());
     let settings = StoreSettings {
         dir: dir.to_owned(),
         sync: durability == "disk",
         min_free_bytes: 0,
-        indexer: |_| None,
+        indexer: record::about,
     };
     let store = (durability != "memory").then(|| Store::open(settings, counters.clone()).unwrap());
     let journal: Arc<dyn Journal> = match &store {
@@ -108,23 +113,29 @@ async fn measure(durability: &str, guilds: u64, dir: &Path) {
     let owner = Arc::new(User::new(UserId::new(1), "owner", false));
     join_all((1..=guilds).map(|guild| make(&router, &owner, guild))).await;
 
-    let in_flight = guilds.max(IN_FLIGHT);
+    let counts = AtomicBool::new(false);
     let stop = AtomicBool::new(false);
-    let before = (counters.store_commits.get(), counters.store_records.get());
-    let start = Instant::now();
-    let publishers =
-        join_all((0..in_flight).map(|n| publish(&router, &owner, n % guilds + 1, &stop)));
+    let publishers = (0..in_flight).map(|first| {
+        let turns = (first..).step_by(in_flight as usize);
+        let guilds = turns.map(|turn| turn % guilds + 1);
+        publish(&router, &owner, guilds, &counts, &stop)
+    });
+    let so_far = || (counters.store_commits.get(), counters.store_records.get());
     let clock = async {
-        tokio::time::sleep(Duration::from_secs(SECONDS)).await;
+        tokio::time::sleep(WARM_UP).await;
+        let (before, start) = (so_far(), Instant::now());
+        counts.store(true, Ordering::Relaxed);
+        tokio::time::sleep(COUNTED).await;
         stop.store(true, Ordering::Relaxed);
+        (before, so_far(), start.elapsed().as_secs_f64())
     };
-    let (took, ()) = futures_util::future::join(publishers, clock).await;
-    let elapsed = start.elapsed().as_secs_f64();
+    let (took, (before, after, elapsed)) =
+        futures_util::future::join(join_all(publishers), clock).await;
     let mut took = took.concat();
     let rate = took.len() as f64 / elapsed;
     let (half, most) = quantiles(&mut took);
-    let commits = counters.store_commits.get() - before.0;
-    let records = counters.store_records.get() - before.1;
+    let commits = after.0 - before.0;
+    let records = after.1 - before.1;
     let shared = if commits > 0 {
         format!("{:.1}", records as f64 / commits as f64)
     } else {
@@ -139,14 +150,22 @@ async fn measure(durability: &str, guilds: u64, dir: &Path) {
 async fn publish(
     router: &Router,
     owner: &Arc<User>,
-    guild: u64,
+    guilds: impl Iterator<Item = u64>,
+    counts: &AtomicBool,
     stop: &AtomicBool,
 ) -> Vec<Duration> {
-    let mut took = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
+    // Room for all: to grow, each of them, would be measured too.
+    let mut took = Vec::with_capacity(8_192);
+    for guild in guilds {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let counted = counts.load(Ordering::Relaxed);
         let start = Instant::now();
         say(router, owner, guild).await;
-        took.push(start.elapsed());
+        if counted {
+            took.push(start.elapsed());
+        }
     }
     took
 }
