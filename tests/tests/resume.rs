@@ -106,6 +106,29 @@ async fn i10_events_come_again_as_they_came_first() {
 }
 
 #[tokio::test]
+async fn resumed_comes_once_also_where_an_earlier_connection_was_to_get_it() {
+    let world = World::new(1).await;
+    let cut = world.login(world.member()).await.cut();
+    say_all(&world, "missed", 0..3).await;
+    for _ in 0..2 {
+        // The client goes away again before it has handled any of it.
+        let (_, missed) = cut.resume(&world.server).await;
+        assert_eq!(numbers("missed", &missed), [0, 1, 2]);
+    }
+    say_all(&world, "later", 0..2).await;
+    let mut gateway = cut.ask(&world.server).await;
+    world.owner.rest.say(&world.channel, "over").await;
+    let all = gateway.until_message("over").await;
+    assert_eq!(numbers("missed", &all), [0, 1, 2]);
+    assert_eq!(numbers("later", &all), [0, 1]);
+    let resumed = all.iter().filter(|payload| payload.is("RESUMED"));
+    assert_eq!(resumed.count(), 1);
+    let sequence: Vec<u64> = all.iter().filter_map(|payload| payload.s).collect();
+    let expected: Vec<u64> = (cut.seq + 1..).take(sequence.len()).collect();
+    assert_eq!(sequence, expected);
+}
+
+#[tokio::test]
 async fn i3_visibility_while_away_is_replayed_at_its_position() {
     let world = World::new(1).await;
     let overwrites = json!([{"id": world.guild, "type": 0, "allow": "0", "deny": "1024"}]);

@@ -67,6 +67,11 @@ impl Frame {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Whether it is a shared body of this text.
+    pub fn is_text(&self, text: &[u8]) -> bool {
+        matches!(&*self.0, Body::Shared(bytes) if bytes == text)
+    }
+
     /// Bytes that it counts as: exact for a shared body.
     pub fn size(&self) -> usize {
         match &*self.0 {

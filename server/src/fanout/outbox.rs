@@ -287,6 +287,12 @@ impl Outbox {
         true
     }
 
+    /// Whether an event with this body, as text that is shared, waits to be sent.
+    pub fn owes(&self, body: &[u8]) -> bool {
+        let pending = self.entries.iter().skip(self.sent());
+        pending.into_iter().any(|frame| frame.is_text(body))
+    }
+
     /// Whether [`Self::rewind`] to `seq` would succeed.
     pub const fn reaches(&self, seq: u64) -> bool {
         reaches(self.first_seq, self.sent_seq, seq)

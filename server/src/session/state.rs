@@ -12,6 +12,15 @@ use crate::guild::core::Attach;
 use crate::protocol::objects::{Presence, User};
 use crate::protocol::{GuildId, Intents};
 
+/// A Resume that is under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Resuming {
+    /// Since when, in milliseconds of the worker's clock.
+    pub since_ms: u64,
+    /// Whether RESUMED is among what is replayed: the client went away before it came.
+    pub has_resumed: bool,
+}
+
 /// A session on its worker.
 #[derive(Debug)]
 pub struct Session {
@@ -37,9 +46,8 @@ pub struct Session {
     pub link: Link,
     /// Its guilds.
     pub guilds: SmallVec<[Membership; 1]>,
-    /// Since when a client waits for RESUMED while guilds are still asked for what it missed, in
-    /// milliseconds of the worker's clock.
-    pub resuming: Option<u64>,
+    /// While guilds are still asked for what a client missed that goes on.
+    pub resuming: Option<Resuming>,
     /// What its worker's trail calls it.
     pub trail: u32,
     /// Whether it waits in the worker's list of sessions to flush.

@@ -2,7 +2,7 @@
 //! restart.
 //!
 //! *Invariant I10*: what the client missed is replayed whole, or the session is refused by op 9.
-//! RESUMED comes once nothing is owed any more.
+//! RESUMED comes once nothing is owed any more; one that got lost with its connection is replayed in its place.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::session::greetings;
 use crate::session::id::SessionId;
 use crate::session::links::{Caller, HubMail, NotYielded, WantedSession};
 use crate::session::payload::Resume;
-use crate::session::state::{Link, Session, SessionParts};
+use crate::session::state::{Link, Resuming, Session, SessionParts};
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
 
@@ -178,7 +178,11 @@ impl Worker {
         leave_out_of_replay(&mut self.sessions[session]);
         let now_ms = self.now_ms();
         self.sessions[session].link = Link::Connected(connection);
-        self.sessions[session].resuming = Some(now_ms);
+        let owed = &mut self.sessions[session];
+        owed.resuming = Some(Resuming {
+            since_ms: now_ms,
+            has_resumed: owed.outbox.owes(&greetings::resumed()),
+        });
         self.activate(connection, session);
         self.flush(connection);
         self.tell_resumed(session);
@@ -189,13 +193,17 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        if session.resuming.is_none() || session.awaits_guilds() {
+        let Some(resuming) = session.resuming.filter(|_| !session.awaits_guilds()) else {
             return;
-        }
+        };
         session.resuming = None;
         self.shared.counters.resumes.of(ResumeOutcome::Whole).inc();
-        self.deliver_passing(key, greetings::resumed());
-        self.settle();
+        // A client gets it once, also where what an earlier connection was to get is replayed: it has its number already, and what
+        // came since then is as good after it as before.
+        if !resuming.has_resumed {
+            self.deliver_passing(key, greetings::resumed());
+            self.settle();
+        }
     }
 
     /// Op 9: the client starts anew, on the same connection if it likes.

@@ -4,7 +4,7 @@ use super::{Deadline, Worker};
 use crate::clock;
 use crate::counters::{Close, SessionState};
 use crate::session::core::Overdue;
-use crate::session::state::{Link, MembershipState};
+use crate::session::state::{Link, MembershipState, Resuming};
 
 use super::identify::attach_of;
 
@@ -142,7 +142,8 @@ impl Worker {
             if session.generation != *generation {
                 return false;
             }
-            let too_late = |since: u64| now_ms.saturating_sub(since) >= LONGEST_RESUME_MS;
+            let too_late =
+                |resuming: Resuming| now_ms.saturating_sub(resuming.since_ms) >= LONGEST_RESUME_MS;
             if session.resuming.is_some_and(too_late) {
                 given_up.push(*key);
                 return false;
