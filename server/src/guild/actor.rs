@@ -198,7 +198,7 @@ impl GuildActor {
             match output {
                 Output::Reply { ticket, outcome } => answers.push((ticket, outcome)),
                 Output::Item(item) => {
-                    self.recent.push(&item);
+                    self.recent.push(&item, self.is_recent_awaited());
                     items.push(item);
                 }
                 Output::Attached {
@@ -337,7 +337,7 @@ impl GuildActor {
         }
         let position = self.core.acknowledged();
         let quiet = std::mem::replace(&mut self.seen_position, position) == position;
-        if quiet && self.parked.is_empty() {
+        if quiet && !self.is_recent_awaited() {
             // Nothing happened for a while: nobody is on the way between two hubs any more.
             self.recent.clear();
             self.give_back();
@@ -370,6 +370,12 @@ impl GuildActor {
     /// The position that it came with, where it did.
     fn returned(&mut self, hub: HubId, session: u64) -> Option<Position> {
         self.returning.as_mut()?.remove(&(hub, session))
+    }
+
+    /// Whether somebody has come back and is yet to be told what it missed: until then that stays at hand.
+    fn is_recent_awaited(&self) -> bool {
+        let is_returning = self.returning.as_ref().is_some_and(|it| !it.is_empty());
+        is_returning || !self.parked.is_empty()
     }
 
     /// Notes when something was done that requests wait for, or that nobody wants to know.

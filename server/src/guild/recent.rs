@@ -6,10 +6,24 @@ use std::sync::Arc;
 use crate::fanout::Item;
 use crate::protocol::Position;
 
-/// Most items kept.
-const MAX_ITEMS: usize = 512;
-/// Most bytes of event bodies kept.
-const MAX_BYTES: usize = 512 * 1024;
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    items: usize,
+    /// Of event bodies.
+    bytes: usize,
+}
+
+/// For who may come.
+const USUAL: Bounds = Bounds {
+    items: 512,
+    bytes: 512 << 10,
+};
+/// For who has come, and waits for what was read back for it.
+const AWAITED: Bounds = Bounds {
+    items: 65_536,
+    bytes: 64 << 20,
+};
 
 /// A bounded tail of the items that went to the hubs.
 #[derive(Debug, Default)]
@@ -29,14 +43,16 @@ impl RecentItems {
         }
     }
 
-    /// Adds an item that was handed out; ephemeral ones are not kept.
-    pub(super) fn push(&mut self, item: &Item) {
+    /// Adds an item that was handed out; ephemeral ones are not kept. What is awaited is kept for longer: it was read back, and
+    /// would go before it is told.
+    pub(super) fn push(&mut self, item: &Item, is_awaited: bool) {
         let Some(position) = item.position() else {
             return;
         };
         self.bytes += size(item);
         self.items.push_back((position, item.clone()));
-        while self.items.len() > MAX_ITEMS || self.bytes > MAX_BYTES {
+        let bounds = if is_awaited { AWAITED } else { USUAL };
+        while self.items.len() > bounds.items || self.bytes > bounds.bytes {
             let Some((position, item)) = self.items.pop_front() else {
                 break;
             };
@@ -116,22 +132,40 @@ mod tests {
         assert!(recent.since(4).is_none());
         assert_eq!(recent.since(5).unwrap().len(), 0);
         for position in 6..=2_000 {
-            recent.push(&item(position, 10));
+            recent.push(&item(position, 10), false);
         }
         let since = |position| recent.since(position).map(|items| items.len());
-        assert_eq!(since(2_000 - MAX_ITEMS as u64), Some(MAX_ITEMS));
-        assert_eq!(since(2_000 - MAX_ITEMS as u64 - 1), None);
+        assert_eq!(since(2_000 - USUAL.items as u64), Some(USUAL.items));
+        assert_eq!(since(2_000 - USUAL.items as u64 - 1), None);
         assert_eq!(since(2_000), Some(0));
+    }
+
+    #[test]
+    fn i10_what_was_read_back_stays_while_somebody_waits_for_it() {
+        let mut recent = RecentItems::starting_after(2_000);
+        recent.extend_back(
+            0,
+            2_000,
+            (1..=2_000).map(|position| item(position, 10)).collect(),
+        );
+        recent.push(&item(2_001, 10), true);
+        assert_eq!(recent.since(0).unwrap().len(), 2_001);
+        for position in 2_002..=100_000 {
+            recent.push(&item(position, 10), true);
+        }
+        assert_eq!(recent.items.len(), AWAITED.items, "bounded all the same");
+        recent.push(&item(100_001, 10), false);
+        assert_eq!(recent.items.len(), USUAL.items);
     }
 
     #[test]
     fn i7_bytes_are_bounded_and_two_items_of_one_position_go_together_or_are_refused() {
         let mut recent = RecentItems::default();
         for position in 1..=100 {
-            recent.push(&item(position, 20_000));
-            recent.push(&item(position, 20_000));
+            recent.push(&item(position, 20_000), false);
+            recent.push(&item(position, 20_000), false);
         }
-        assert!(recent.bytes <= MAX_BYTES);
+        assert!(recent.bytes <= USUAL.bytes);
         for position in 0..=100 {
             if let Some(items) = recent.since(position) {
                 assert_eq!(items.len() as u64, 2 * (100 - position));

@@ -558,6 +558,42 @@ fn i10_a_hub_that_joins_again_is_sent_the_whole_stretch_from_the_journal() {
     });
 }
 
+/// *Invariant I10*: what a session missed is more than the guild keeps, and it goes on while that is read back.
+#[test]
+fn i10_a_session_that_comes_back_is_told_everything_while_the_guild_goes_on() {
+    actix::System::new().block_on(async {
+        let node = node_with(1, tidy());
+        node.create().await;
+        let since = GuildStats::get(&node.stats().position);
+        for n in 0..700 {
+            node.say(&n.to_string()).await.unwrap();
+        }
+        for session in 0..40 {
+            let mail = GuildMail::Reattach(session_on(0, session), since);
+            let (says, ()) = futures_util::future::join(
+                futures_util::future::join_all((0..20).map(|_| node.say("meanwhile"))),
+                async { node.router.post(node.guild, mail).unwrap() },
+            )
+            .await;
+            assert!(says.iter().all(Result::is_ok));
+        }
+        let attached = |news: &GuildNews| matches!(news, GuildNews::Attached { .. });
+        while node.hubs[0].count(attached) < 40 {
+            node.ask(Command::GetRoles).await.unwrap();
+        }
+        for news in node.hubs[0].news.lock().unwrap().iter() {
+            let GuildNews::Attached { missed, .. } = news else {
+                continue;
+            };
+            let missed = missed.as_ref().expect("all that was missed");
+            let positions: Vec<Position> = missed.iter().filter_map(Item::position).collect();
+            let all: Vec<Position> = (since + 1..).take(positions.len()).collect();
+            assert_eq!(positions, all);
+            assert!(positions.len() >= 700);
+        }
+    });
+}
+
 /// Guilds that tidy up all the time.
 fn tidy() -> GuildSettings {
     GuildSettings {
