@@ -50,6 +50,8 @@ pub struct Own {
     /// Its current process.
     pid: Arc<AtomicU32>,
     child: Mutex<Child>,
+    /// Held by whoever stops it, until it runs again: faults may fall together.
+    stopping: tokio::sync::Mutex<()>,
 }
 
 impl Own {
@@ -65,6 +67,7 @@ impl Own {
             line,
             pid: Arc::new(AtomicU32::new(child.id())),
             child: Mutex::new(child),
+            stopping: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -84,6 +87,7 @@ impl Own {
     }
 
     pub(super) async fn kill_and_start(&self, wait: Duration) -> Result<()> {
+        let _stopping = self.stopping.lock().await;
         signals::kill(self.pid())?;
         self.wait_for_end().await?;
         sleep(wait).await;
@@ -91,6 +95,7 @@ impl Own {
     }
 
     pub(super) async fn restart(&self) -> Result<()> {
+        let _stopping = self.stopping.lock().await;
         signals::terminate(self.pid())?;
         self.wait_for_end().await?;
         self.start_again().await
