@@ -162,8 +162,8 @@ impl App {
         // Nearly last, so that a start that fails leaves the sessions to the next one.
         let parked = checkpoint::take(&dir).map_err(|error| data_error(&dir, &error))?;
         tracing::info!(count = parked.len(), "sessions of the last run");
-        let trails = sessions::trails_of(&storage, &dir, &links, parked.is_empty())?;
         links.parked.fill(parked);
+        let trails = sessions::trails_of(&storage, &dir, &links)?;
         let mut shared = SessionShared {
             router: router.clone(),
             directory: Arc::clone(&storage.directory),
@@ -350,6 +350,7 @@ impl App {
             sessions::keep_sessions(
                 &self.config.store.dir,
                 &sessions,
+                self.shared.links.parked.len(),
                 self.shared.trails.as_deref(),
             );
         }

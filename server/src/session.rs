@@ -17,6 +17,7 @@ pub mod members_chunk;
 mod parcel;
 pub mod parked;
 pub mod payload;
+pub mod refusal;
 pub mod report;
 pub mod settings;
 pub mod shared;

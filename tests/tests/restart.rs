@@ -190,6 +190,43 @@ async fn i10_sessions_go_on_after_a_crash_and_after_the_next_one() {
 }
 
 #[tokio::test]
+async fn i10_sessions_go_on_after_a_crash_and_a_clean_stop_that_comes_before_them() {
+    let mut world = World::new(3).await;
+    let channel = world.channel.clone();
+    let [comes, stays_away, ends] = [0, 1, 2].map(|member| world.members[member].clone());
+    let comes = world.login(&comes).await.cut();
+    let stays_away = world.login(&stays_away).await.cut();
+    let ends = world.login(&ends).await.cut();
+    say_all(&world, &channel, "m", 0..4).await;
+    crash(&mut world).await;
+    let (mut gateway, missed) = comes.resume(&world.server).await;
+    assert_eq!(numbers("m", &missed), [0, 1, 2, 3]);
+    let (over, _) = ends.resume(&world.server).await;
+    over.close(1000).await;
+    say_all(&world, &channel, "m", 4..6).await;
+    world.owner.rest.say(&channel, "so far").await;
+    let seen = gateway.until_message("so far").await;
+    assert_eq!(numbers("m", &seen), [4, 5]);
+    let comes = Cut {
+        seq: gateway.seq(),
+        ..comes
+    };
+    restart(&mut world, Setup::new()).await;
+    say_all(&world, &channel, "m", 6..8).await;
+    let (_, missed) = comes.resume(&world.server).await;
+    assert_eq!(numbers("m", &missed), [6, 7]);
+    let (_, missed) = stays_away.resume(&world.server).await;
+    assert_eq!(numbers("m", &missed), (0..8).collect::<Vec<_>>());
+    ends.is_refused(&world.server).await;
+
+    // And once more: what the stop left is good for a crash as well.
+    crash(&mut world).await;
+    say_all(&world, &channel, "m", 8..9).await;
+    let (_, missed) = stays_away.resume(&world.server).await;
+    assert_eq!(numbers("m", &missed), (0..9).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn i3_visibility_after_a_crash_is_that_of_each_moment() {
     let mut world = World::new(2).await;
     let hidden = json!([{"id": world.guild, "type": 0, "allow": "0", "deny": "1024"}]);

@@ -9,31 +9,25 @@ use super::{StartError, data_error};
 use crate::session::checkpoint;
 use crate::session::links::WorkerLinks;
 use crate::session::parked::Parked;
-use crate::session::trail::{self, TrailDir};
+use crate::session::trail::TrailDir;
 
-/// Begins to note what sessions are handed, and takes those of a run that was killed; not so after a clean
-/// stop, which has kept them whole.
+/// Begins to note what sessions are handed, and takes those of runs that were killed. Those that a clean stop has kept whole are
+/// in `links`.
 pub(super) fn trails_of(
     storage: &Storage,
     dir: &Path,
     links: &WorkerLinks,
-    was_killed: bool,
 ) -> Result<Option<Arc<TrailDir>>, StartError> {
     if !storage.is_kept() {
         return Ok(None);
     }
-    let open = || {
-        if !was_killed {
-            trail::dir::clear(dir)?;
-        }
-        TrailDir::open(dir)
-    };
-    let Some((trails, found)) = open().map_err(|error| data_error(dir, &error))? else {
+    let opened = TrailDir::open(dir).map_err(|error| data_error(dir, &error))?;
+    let Some((trails, found)) = opened else {
         tracing::warn!("this system does not name its boot: no session is resumed after a crash");
         return Ok(None);
     };
-    tracing::info!(count = found.len(), "sessions of a run that was killed");
-    links.parked.fill_found(found);
+    let count = links.parked.fill_found(found);
+    tracing::info!(count, "sessions of a run that was killed");
     Ok(Some(trails))
 }
 
@@ -48,12 +42,18 @@ pub(super) fn forget_former_runs(trails: Arc<TrailDir>, window: Duration) {
 }
 
 /// Writes the sessions that can be resumed; what they have seen was kept before they saw it. Without
-/// the file their clients start anew.
-pub(super) fn keep_sessions(dir: &Path, sessions: &[Parked], trails: Option<&TrailDir>) {
+/// the file their clients start anew. Trails stay where sessions from before a crash have not come back yet: `waiting` of them.
+pub(super) fn keep_sessions(
+    dir: &Path,
+    sessions: &[Parked],
+    waiting: usize,
+    trails: Option<&TrailDir>,
+) {
     match checkpoint::save(dir, sessions) {
         Ok(left_out) => {
-            tracing::info!(count = sessions.len() - left_out, left_out, "sessions kept");
-            if let Some(trails) = trails {
+            let count = sessions.len() - left_out;
+            tracing::info!(count, left_out, waiting, "sessions kept");
+            if let Some(trails) = trails.filter(|_| waiting == 0) {
                 trails.clear();
             }
         }

@@ -114,8 +114,8 @@ async fn the_newest_snapshot_stays_until_its_guild_goes(journal: &dyn Journal) {
 
 /// Its bytes begin with what [`About`] has, as text.
 fn about(text: &str, channel: u64, messages: &[u64]) -> NewRecord {
-    let ids: String = messages.iter().map(|id| format!(" {id}")).collect();
-    let text = format!("about {channel}{ids} in record {text}");
+    let ids: Vec<String> = messages.iter().map(u64::to_string).collect();
+    let text = format!("about {channel} {} in record {text}", ids.join(" "));
     NewRecord {
         about: Some(About {
             channel: ChannelId::new(channel),

@@ -151,6 +151,7 @@ impl Elsewhere {
         links
             .parked
             .claim(id, user, seq, clock::unix_ms(), window_ms)
+            .ok()
     }
 
     /// The session may be from before this node's last start.

@@ -12,6 +12,7 @@ use super::elsewhere::Leaving;
 use super::hub_actor::HubActor;
 use super::id::SessionId;
 use super::parked::{Parked, ParkedSessions};
+use super::refusal::Refusal;
 use super::report::SessionReport;
 use super::state::SessionParts;
 use crate::fanout::HubId;
@@ -114,7 +115,7 @@ pub struct WantedSession {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotYielded {
     /// It cannot be resumed, or there is none.
-    Gone,
+    Gone(Refusal),
     /// Its client has resumed it over a later connection.
     Overtaken,
     /// It has come to this node meanwhile.
@@ -350,7 +351,7 @@ impl WorkerLinks {
             hub.post_control(HubMail::Checkpoint { reply });
             answers.push((*hub.key(), answer));
         }
-        let mut all = self.parked.take_all();
+        let mut all = self.parked.take_whole();
         for (hub, answer) in answers {
             if let Ok(Ok(sessions)) = tokio::time::timeout(longest, answer).await {
                 all.extend(sessions);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dashmap::DashMap;
 
 use super::id::SessionId;
+use super::refusal::Refusal;
 use super::state::SessionParts;
 use super::trail::Past;
 use super::trail::dir::Found;
@@ -48,9 +49,10 @@ impl Kept {
     }
 
     /// The session for a client that has seen up to `seq`.
-    fn at(self, seq: u64) -> Option<SessionParts> {
+    fn at(self, seq: u64) -> Result<SessionParts, Refusal> {
         match self {
-            Self::Whole(parts) => parts.outbox.reaches(seq).then_some(parts),
+            Self::Whole(parts) if parts.outbox.reaches(seq) => Ok(parts),
+            Self::Whole(_) => Err(Refusal::NotKept),
             Self::Past(past) => past.at(seq),
         }
     }
@@ -90,12 +92,18 @@ impl ParkedSessions {
         }
     }
 
-    /// Adds sessions from before a crash.
-    pub fn fill_found(&self, sessions: impl IntoIterator<Item = Found>) {
+    /// Adds sessions from before a crash, but for those that are here: what came after the crash kept them whole. Answers how
+    /// many.
+    pub fn fill_found(&self, sessions: impl IntoIterator<Item = Found>) -> usize {
+        let mut count = 0;
         for Found { past, detached_ms } in sessions {
-            let claim = past.claim();
-            self.insert(past.id(), Kept::Past(past), (detached_ms, claim));
+            if !self.0.sessions.contains_key(&past.id()) {
+                let claim = past.claim();
+                self.insert(past.id(), Kept::Past(past), (detached_ms, claim));
+                count += 1;
+            }
         }
+        count
     }
 
     fn insert(&self, id: SessionId, kept: Kept, (detached_ms, claim): (u64, u64)) {
@@ -128,13 +136,14 @@ impl ParkedSessions {
         seq: u64,
         now_ms: u64,
         window_ms: u64,
-    ) -> Option<Parked> {
+    ) -> Result<Parked, Refusal> {
         let is_own = |_: &SessionId, entry: &Entry| entry.kept.user() == user;
-        let (_, entry) = self.0.sessions.remove_if(&id, is_own)?;
+        let own = self.0.sessions.remove_if(&id, is_own);
+        let (_, entry) = own.ok_or(Refusal::Unknown)?;
         if entry.is_over(now_ms, window_ms) {
-            return None;
+            return Err(Refusal::Over);
         }
-        Some(Parked {
+        Ok(Parked {
             parts: entry.kept.at(seq)?,
             detached_ms: entry.detached_ms,
             claim: entry.claim,
@@ -157,11 +166,12 @@ impl ParkedSessions {
         self.0.next_end_ms.store(next, Ordering::Relaxed);
     }
 
-    /// Takes all that can be kept for another start. Those from before a crash cannot.
-    pub fn take_all(&self) -> Vec<Parked> {
+    /// Takes all that can be kept for another start. Those from before a crash stay: their trails are what is kept of them.
+    pub fn take_whole(&self) -> Vec<Parked> {
         let ids: Vec<SessionId> = self.0.sessions.iter().map(|entry| *entry.key()).collect();
+        let is_whole = |_: &SessionId, entry: &Entry| matches!(entry.kept, Kept::Whole(_));
         ids.into_iter()
-            .filter_map(|id| self.0.sessions.remove(&id))
+            .filter_map(|id| self.0.sessions.remove_if(&id, is_whole))
             .filter_map(|(_, entry)| match entry.kept {
                 Kept::Whole(parts) => Some(Parked {
                     parts,
@@ -221,11 +231,13 @@ pub(crate) mod tests {
             let session = parked(100);
             let id = session.parts.id;
             all.fill([session]);
-            assert!(all.claim(id, UserId::new(2), 6, 200, WINDOW_MS).is_none());
+            let claimed = all.claim(id, UserId::new(2), 6, 200, WINDOW_MS);
+            assert_eq!(claimed.unwrap_err(), Refusal::Unknown);
             assert_eq!(all.len(), 1, "a stranger does no harm");
             let claimed = all.claim(id, ALICE, seq, 200, WINDOW_MS);
-            assert_eq!(claimed.is_some(), whole, "{seq}");
-            assert!(all.claim(id, ALICE, 6, 200, WINDOW_MS).is_none(), "once");
+            assert_eq!(claimed.err(), (!whole).then_some(Refusal::NotKept), "{seq}");
+            let again = all.claim(id, ALICE, 6, 200, WINDOW_MS);
+            assert_eq!(again.unwrap_err(), Refusal::Unknown, "once");
         }
     }
 
@@ -235,14 +247,15 @@ pub(crate) mod tests {
         let (one, two) = (parked(100), parked(500));
         let ids = [one.parts.id, two.parts.id];
         all.fill([one, two]);
-        assert!(all.claim(ids[0], ALICE, 6, 1_100, WINDOW_MS).is_none());
+        let late = all.claim(ids[0], ALICE, 6, 1_100, WINDOW_MS);
+        assert_eq!(late.unwrap_err(), Refusal::Over);
         all.sweep(1_499, WINDOW_MS);
         assert_eq!(all.len(), 1);
         all.sweep(1_500, WINDOW_MS);
         assert!(all.is_empty());
         all.fill([parked(2_000)]);
         all.sweep(2_999, WINDOW_MS);
-        assert_eq!(all.take_all().len(), 1);
+        assert_eq!(all.take_whole().len(), 1);
         assert!(all.is_empty());
     }
 }

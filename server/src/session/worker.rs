@@ -41,6 +41,7 @@ use super::elsewhere::Waits;
 use super::frames::FrameReader;
 use super::greetings;
 use super::id::SessionId;
+use super::refusal::Refusal;
 use super::shared::SessionShared;
 use super::sink::Aftermath;
 use super::state::{Link, Session};
@@ -430,7 +431,7 @@ impl Worker {
         }
         while let Some(key) = self.after.broken.pop() {
             self.counters.lane_overflows += 1;
-            self.invalidate(key);
+            self.invalidate(key, Refusal::Lost);
         }
         while let Some(key) = self.after.slow.pop() {
             // What the socket takes at once is not slow.

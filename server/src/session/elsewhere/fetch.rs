@@ -13,6 +13,7 @@ use crate::cluster::sessions::{Claimed, Found, Kept, StoreError, Wanted, Yielded
 use crate::counters::ElsewhereOutcome;
 use crate::session::links::{HubMail, NotYielded, WantedSession};
 use crate::session::parcel;
+use crate::session::refusal::Refusal;
 use crate::session::state::SessionParts;
 
 /// How often is looked again.
@@ -254,7 +255,7 @@ impl Elsewhere {
     /// There is no session to go on with.
     fn none(&self, why: ElsewhereOutcome) -> Next {
         self.count(why);
-        Next::Not(NotYielded::Gone)
+        Next::Not(NotYielded::Gone(Refusal::Unknown))
     }
 
     fn count(&self, outcome: ElsewhereOutcome) {

@@ -75,6 +75,6 @@ impl Elsewhere {
         if failed.await == 0 {
             return Vec::new();
         }
-        self.inner.links.parked.take_all()
+        self.inner.links.parked.take_whole()
     }
 }

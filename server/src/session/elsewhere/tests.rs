@@ -6,6 +6,7 @@ use crate::fanout::HubId;
 use crate::protocol::{GuildId, Permissions, UserId};
 use crate::session::links::{Caller, NotYielded, WantedSession};
 use crate::session::parked::tests::{ALICE, parked};
+use crate::session::refusal::Refusal;
 use crate::session::state::SessionParts;
 
 const BOB: UserId = UserId::new(2);
@@ -169,7 +170,11 @@ async fn i10_a_session_that_was_let_go_is_had_whole_by_its_user_on_one_node() {
     let refused = [(BOB, 6), (ALICE, 3), (ALICE, 7)];
     for (user, seq) in refused {
         let got = nodes[0].get(&wanted(id, user, seq)).await;
-        assert_eq!(got.unwrap_err(), NotYielded::Gone, "{user} {seq}");
+        assert_eq!(
+            got.unwrap_err(),
+            NotYielded::Gone(Refusal::Unknown),
+            "{user} {seq}"
+        );
     }
     let mine = wanted(id, ALICE, 4);
     // The one that has it does not let it go.
@@ -252,7 +257,7 @@ async fn a_session_of_which_nothing_is_noted_yet_is_asked_for_everywhere() {
     assert_eq!(got.unwrap().outbox.frames, session_frames());
     let none = wanted(SessionId::random(), ALICE, 5);
     let got = bench.node(2).get(&none).await;
-    assert_eq!(got.unwrap_err(), NotYielded::Gone);
+    assert_eq!(got.unwrap_err(), NotYielded::Gone(Refusal::Unknown));
 }
 
 #[tokio::test]
@@ -280,7 +285,7 @@ async fn i10_a_session_whose_time_is_over_is_refused() {
     session.detached_ms -= 61_000;
     bench.node(1).keep(session).await.unwrap();
     let got = bench.node(2).get(&wanted(id, ALICE, 6)).await;
-    assert_eq!(got.unwrap_err(), NotYielded::Gone);
+    assert_eq!(got.unwrap_err(), NotYielded::Gone(Refusal::Unknown));
 }
 
 #[tokio::test]
@@ -342,7 +347,11 @@ async fn i10_a_session_of_a_killed_node_is_had_from_just_what_was_noted_or_refus
     let nodes: Vec<Elsewhere> = (2..5).map(|process| bench.node(process)).collect();
     for (user, seq) in [(ALICE, 7), (ALICE, 9), (BOB, 8)] {
         let got = nodes[0].get(&wanted(id, user, seq)).await;
-        assert_eq!(got.unwrap_err(), NotYielded::Gone, "{user} {seq}");
+        assert_eq!(
+            got.unwrap_err(),
+            NotYielded::Gone(Refusal::Unknown),
+            "{user} {seq}"
+        );
     }
     let mine = wanted(id, ALICE, 8);
     let all = futures_util::future::join_all(nodes.iter().map(|node| node.get(&mine))).await;
@@ -389,7 +398,7 @@ async fn i10_a_node_that_was_away_gives_up_what_others_have_claimed() {
     let later = wanted(id, ALICE, 9);
     assert_eq!(
         away.is_still_here(&later).await.unwrap_err(),
-        NotYielded::Gone
+        NotYielded::Gone(Refusal::Unknown)
     );
 }
 
@@ -428,7 +437,7 @@ async fn a_session_from_before_a_restart_outlives_its_claim_and_a_store_that_is_
     let since_ms = session.detached_ms;
     down.inner.links.parked.fill([session]);
     assert_eq!(down.get(&mine).await.unwrap_err(), NotYielded::Unknown);
-    let kept = down.inner.links.parked.take_all();
+    let kept = down.inner.links.parked.take_whole();
     assert_eq!((kept[0].claim, kept[0].detached_ms), (7, since_ms));
     let node = bench.node(1);
     node.inner.links.parked.fill(kept);
@@ -454,7 +463,7 @@ async fn a_session_that_is_too_large_stays_for_the_next_start() {
         seq: 5,
     };
     assert_eq!(node.yields(asked).await, Some(Yielded::Gone));
-    let kept = node.inner.links.parked.take_all();
+    let kept = node.inner.links.parked.take_whole();
     assert!(kept[0].parts.outbox.reaches(4));
 }
 

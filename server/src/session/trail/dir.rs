@@ -130,14 +130,6 @@ impl TrailDir {
     }
 }
 
-/// Removes what an earlier run left, where sessions are kept elsewhere. Blocks.
-pub fn clear(data: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(data.join(FOLDER)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// The name of a file. They sort as they were written, but for workers of one run.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {

@@ -10,6 +10,7 @@ use crate::fanout::room::SubscriptionParts;
 use crate::protocol::objects::{Member, Presence};
 use crate::protocol::{GuildId, Intents, Position, UserId};
 use crate::session::id::SessionId;
+use crate::session::refusal::Refusal;
 use crate::session::state::SessionParts;
 
 /// Numbered events of a session that are known one by one; a client that has fewer starts anew.
@@ -224,13 +225,14 @@ impl Past {
     /// The session as it was after its event `seq`, with nothing kept: its guilds are to give it all
     /// that came since.
     ///
-    /// *Invariant I10*: `None` where something came since that no guild can give again, or where it is
+    /// *Invariant I10*: refused where something came since that no guild can give again, or where it is
     /// not known what `seq` was.
-    pub fn at(&self, seq: u64) -> Option<SessionParts> {
-        let first = self.stretches.iter().rposition(|it| it.base.seq <= seq)?;
+    pub fn at(&self, seq: u64) -> Result<SessionParts, Refusal> {
+        let first = self.stretches.iter().rposition(|it| it.base.seq <= seq);
+        let first = first.ok_or(Refusal::NotNoted)?;
         let stretch = &self.stretches[first];
         if seq > stretch.last_seq {
-            return None;
+            return Err(Refusal::NotNoted);
         }
         let mut state = stretch.base.clone();
         let mut steps = stretch.steps.iter().peekable();
@@ -239,9 +241,9 @@ impl Past {
         }
         let later = self.stretches[first + 1..].iter().flat_map(|it| &it.steps);
         if !steps.chain(later).all(|step| can_come_again(step, &state)) {
-            return None;
+            return Err(Refusal::Unrepeatable);
         }
-        self.parts(state)
+        self.parts(state).ok_or(Refusal::NoVisibility)
     }
 
     fn parts(&self, state: State) -> Option<SessionParts> {

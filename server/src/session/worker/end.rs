@@ -5,6 +5,7 @@ use crate::fanout::HubId;
 use crate::guild::actor::GuildMail;
 use crate::protocol::{GuildId, UserId};
 use crate::session::id::SessionId;
+use crate::session::refusal::Refusal;
 use crate::session::state::MembershipState;
 
 impl Worker {
@@ -33,15 +34,15 @@ impl Worker {
         }
     }
 
-    /// A session has lost events: it ends, and its client starts anew on the same connection.
-    pub(super) fn invalidate(&mut self, key: usize) {
+    /// A session cannot go on: it ends, and its client starts anew on the same connection.
+    pub(super) fn invalidate(&mut self, key: usize, why: Refusal) {
         let connection = self
             .sessions
             .get(key)
             .and_then(crate::session::state::Session::connection);
         self.end_session(key);
         if let Some(connection) = connection {
-            self.refuse_session(connection);
+            self.refuse_session(connection, why);
         }
     }
 

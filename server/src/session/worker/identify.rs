@@ -16,6 +16,7 @@ use crate::protocol::{CloseCode, GuildId, Intents, UserId};
 use crate::session::greetings::Ready;
 use crate::session::id::SessionId;
 use crate::session::payload::Identify;
+use crate::session::refusal::Refusal;
 use crate::session::state::{Link, Membership, MembershipState, Session};
 
 impl Worker {
@@ -30,7 +31,7 @@ impl Worker {
         if !self.shared.starts.take(user.id.get(), clock::uptime()) {
             self.shared.counters.identifies_limited.inc();
             // Its client waits before it tries again, which it would not after a close.
-            self.refuse_session(key);
+            self.refuse_session(key, Refusal::TooManyStarts);
             return;
         }
         let scope = self.scope_of(key);

@@ -37,7 +37,7 @@ impl Worker {
             // Asked for a connection that this one came after, perhaps: it does the session no harm.
             return None;
         }
-        let key = self.rewound(id, user, seq)?;
+        let key = self.rewound(id, user, seq).ok()?;
         self.drop_old_connection(key);
         Some(self.take_away(key))
     }

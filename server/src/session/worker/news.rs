@@ -11,6 +11,7 @@ use crate::fanout::{Attachment, Frame, Item, Room, guild_create};
 use crate::protocol::{ApiError, EventName, GuildId, UserId};
 use crate::session::greetings;
 use crate::session::links::HubMail;
+use crate::session::refusal::Refusal;
 use crate::session::report::SessionReport;
 use crate::session::sink::Sink;
 use crate::session::state::{MembershipState, Session, key_and_generation};
@@ -222,7 +223,7 @@ impl Worker {
             }
             MembershipState::Returning { parts, .. } => {
                 let Some(missed) = missed else {
-                    self.invalidate(key);
+                    self.invalidate(key, Refusal::Gap);
                     return;
                 };
                 let mut sink = Sink {

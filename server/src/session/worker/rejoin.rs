@@ -7,6 +7,7 @@ use super::identify::attach_of;
 use crate::fanout::{Item, guild_create};
 use crate::guild::actor::GuildMail;
 use crate::protocol::{EventName, GuildId};
+use crate::session::refusal::Refusal;
 use crate::session::state::MembershipState;
 
 /// A guild that has not taken the hub back for this long is asked again.
@@ -66,7 +67,7 @@ impl Worker {
         };
         let sessions: Vec<usize> = room.sessions().collect();
         for key in sessions {
-            self.invalidate(key);
+            self.invalidate(key, Refusal::Gap);
         }
     }
 

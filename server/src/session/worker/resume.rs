@@ -15,6 +15,7 @@ use crate::session::greetings;
 use crate::session::id::SessionId;
 use crate::session::links::{Caller, HubMail, NotYielded, WantedSession};
 use crate::session::payload::Resume;
+use crate::session::refusal::Refusal;
 use crate::session::state::{Link, Resuming, Session, SessionParts};
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
@@ -32,7 +33,7 @@ impl Worker {
             return;
         }
         let Some(id) = found else {
-            self.refuse_session(key);
+            self.refuse_session(key, Refusal::Unknown);
             return;
         };
         let connection = &self.connections[key];
@@ -75,7 +76,7 @@ impl Worker {
         }
         // Also to this one: the session is in its mailbox then.
         if !self.shared.links.post(hub, HubMail::Yield(wanted)) {
-            self.refuse_session(key);
+            self.refuse_session(key, Refusal::Stopping);
         }
         true
     }
@@ -92,7 +93,7 @@ impl Worker {
         if !matches!(parts, Err(NotYielded::Here)) {
             self.adopt(wanted, None, parts);
         } else if self.waits(wanted.to) && !self.resume_on_this_node(wanted) {
-            self.refuse_session(wanted.to.connection);
+            self.refuse_session(wanted.to.connection, Refusal::Unknown);
         }
     }
 
@@ -101,9 +102,12 @@ impl Worker {
             self.close(key, CloseCode::UnknownError);
             return;
         }
-        let Some(session) = self.rewound(id, user, seq) else {
-            self.refuse_session(key);
-            return;
+        let session = match self.rewound(id, user, seq) {
+            Ok(session) => session,
+            Err(why) => {
+                self.refuse_session(key, why);
+                return;
+            }
         };
         self.drop_old_connection(session);
         self.go_on(key, session);
@@ -122,9 +126,12 @@ impl Worker {
     fn resume_parked(&mut self, key: usize, id: SessionId, user: UserId, seq: u64) {
         let window_ms = self.shared.settings.resume_window.as_millis() as u64;
         let parked = &self.shared.links.parked;
-        let Some(claimed) = parked.claim(id, user, seq, clock::unix_ms(), window_ms) else {
-            self.refuse_session(key);
-            return;
+        let claimed = match parked.claim(id, user, seq, clock::unix_ms(), window_ms) {
+            Ok(claimed) => claimed,
+            Err(why) => {
+                self.refuse_session(key, why);
+                return;
+            }
         };
         let scope = self.scope_of(key);
         let session = self.move_in(claimed.parts, None, scope);
@@ -132,18 +139,23 @@ impl Worker {
     }
 
     /// A session that can be resumed after `seq`, rewound; one that cannot is ended.
-    pub(super) fn rewound(&mut self, id: SessionId, user: UserId, seq: u64) -> Option<usize> {
-        let key = *self.by_id.get(&id)?;
+    pub(super) fn rewound(
+        &mut self,
+        id: SessionId,
+        user: UserId,
+        seq: u64,
+    ) -> Result<usize, Refusal> {
+        let key = *self.by_id.get(&id).ok_or(Refusal::Unknown)?;
         let session = &mut self.sessions[key];
         if session.user.id != user {
-            return None;
+            return Err(Refusal::Unknown);
         }
         if !session.outbox.rewind(seq) {
             self.drop_old_connection(key);
             self.end_session(key);
-            return None;
+            return Err(Refusal::NotKept);
         }
-        Some(key)
+        Ok(key)
     }
 
     /// The session's former connection, if it is still there, is closed: the client has a new one.
@@ -162,7 +174,7 @@ impl Worker {
             self.go_on(connection, session);
         } else {
             self.end_session(session);
-            self.refuse_session(connection);
+            self.refuse_session(connection, Refusal::NotKept);
         }
     }
 
@@ -171,7 +183,7 @@ impl Worker {
         if !self.takes_scope(connection, session) {
             // Its replay may tell of guilds that this token is not good for.
             self.end_session(session);
-            self.refuse_session(connection);
+            self.refuse_session(connection, Refusal::OtherGuilds);
             return;
         }
         #[cfg(any(test, feature = "fault-points"))]
@@ -207,8 +219,11 @@ impl Worker {
     }
 
     /// Op 9: the client starts anew, on the same connection if it likes.
-    pub(super) fn refuse_session(&mut self, key: usize) {
+    pub(super) fn refuse_session(&mut self, key: usize, why: Refusal) {
         let now_ms = self.now_ms();
+        if let Some(connection) = self.connections.get(key) {
+            tracing::debug!(connection = connection.number, %why, "a session is refused");
+        }
         self.shared
             .counters
             .resumes

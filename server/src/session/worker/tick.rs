@@ -4,6 +4,7 @@ use super::{Deadline, Worker};
 use crate::clock;
 use crate::counters::{Close, SessionState};
 use crate::session::core::Overdue;
+use crate::session::refusal::Refusal;
 use crate::session::state::{Link, MembershipState, Resuming};
 
 use super::identify::attach_of;
@@ -176,7 +177,7 @@ impl Worker {
         waiting.append(&mut self.waiting);
         self.waiting = waiting;
         for key in given_up {
-            self.invalidate(key);
+            self.invalidate(key, Refusal::NotTold);
         }
     }
 }

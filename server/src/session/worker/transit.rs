@@ -11,6 +11,7 @@ use crate::fanout::outbox::Outbox;
 use crate::guild::actor::GuildMail;
 use crate::protocol::{CloseCode, GuildId};
 use crate::session::links::{Caller, HubMail, NotYielded, WantedSession};
+use crate::session::refusal::Refusal;
 use crate::session::state::{Link, Membership, MembershipState, Session, SessionParts};
 
 impl Worker {
@@ -37,12 +38,13 @@ impl Worker {
         let mut name = 0;
         let parts = if self.is_overtaken(to.number, id) {
             Err(NotYielded::Overtaken)
-        } else if let Some(key) = self.rewound(id, wanted.user, wanted.seq) {
-            self.drop_old_connection(key);
-            name = self.sessions[key].name(key);
-            Ok(Box::new(self.take_apart(key)))
         } else {
-            Err(NotYielded::Gone)
+            let found = self.rewound(id, wanted.user, wanted.seq);
+            found.map_err(NotYielded::Gone).map(|key| {
+                self.drop_old_connection(key);
+                name = self.sessions[key].name(key);
+                Box::new(self.take_apart(key))
+            })
         };
         let goes = parts.is_ok();
         let links = &self.shared.links;
@@ -119,7 +121,7 @@ impl Worker {
             Ok(parts) if self.handed_over => {
                 self.shared.links.forget(parts.id);
                 if waits {
-                    self.refuse_session(connection);
+                    self.refuse_session(connection, Refusal::Stopping);
                 }
             }
             Ok(parts) => {
@@ -132,7 +134,7 @@ impl Worker {
                     self.detach_link(key);
                 }
             }
-            Err(NotYielded::Gone) if waits => self.refuse_session(connection),
+            Err(NotYielded::Gone(why)) if waits => self.refuse_session(connection, why),
             Err(NotYielded::Overtaken | NotYielded::Unknown) if waits => {
                 self.close(connection, CloseCode::UnknownError);
             }
