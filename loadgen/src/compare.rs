@@ -107,11 +107,17 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
     if let Some(cpu) = cores.load {
         pinned::pin(cpu).with_context(|| format!("running on core {cpu}"))?;
     }
+    // Only runs at a rate tell of it.
+    let watch = if args.spread.is_none() && args.memory.is_none() {
+        Watch::start(cores).context("watching the cores")?
+    } else {
+        None
+    };
     let stage = Stage {
         args,
         places,
         cores,
-        watch: Watch::start(cores).context("watching the cores")?,
+        watch,
     };
     let versions = if args.spread.is_some() {
         let (mut shots, versions) = instead::measure(&stage, &peers, &mut report);

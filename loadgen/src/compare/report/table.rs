@@ -134,11 +134,13 @@ fn rows(out: &mut String, report: &Report) -> Result {
         load * 100.0
     )?;
     let apart = report.samples.iter().filter_map(|sample| sample.apart);
-    writeln!(
-        out,
-        "\nthe two cores shared no cache for up to {:.0} % of a run",
-        apart.fold(0.0, f64::max) * 100.0
-    )?;
+    if let Some(most) = apart.reduce(f64::max) {
+        writeln!(
+            out,
+            "\nthe two cores shared no cache for up to {:.0} % of a run",
+            most * 100.0
+        )?;
+    }
     let troubled = report.rows.iter().filter(|row| !row.reasons.is_empty());
     for row in troubled {
         writeln!(
