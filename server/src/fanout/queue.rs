@@ -117,8 +117,7 @@ impl FrameQueue {
     /// The event at the cursor, which goes on to the one after it. It begins at the first event, and stays where it is in the queue
     /// whatever comes in behind it or goes before it.
     pub fn advance(&mut self) -> Option<&Frame> {
-        let place = self.gone as usize + self.next_entry as usize;
-        let entry = self.pieces.get(place / PIECE)?[place % PIECE].as_ref()?;
+        let entry = entry_at(&self.pieces, self.cursor_place())?;
         let events = entry.events();
         let event = self.next_event as usize;
         if event + 1 < events.len() {
@@ -135,8 +134,7 @@ impl FrameQueue {
         if self.next_event > 0 {
             return None;
         }
-        let place = self.gone as usize + self.next_entry as usize;
-        let entry = self.pieces.get(place / PIECE)?[place % PIECE].as_ref()?;
+        let entry = entry_at(&self.pieces, self.cursor_place())?;
         if !entry.is_run() || !is_wanted(entry) {
             return None;
         }
@@ -159,8 +157,12 @@ impl FrameQueue {
     }
 
     fn entry(&self, index: usize) -> Option<&Frame> {
-        let place = self.gone as usize + index;
-        self.pieces.get(place / PIECE)?[place % PIECE].as_ref()
+        entry_at(&self.pieces, self.gone as usize + index)
+    }
+
+    /// The place of the entry at the cursor.
+    const fn cursor_place(&self) -> usize {
+        self.gone as usize + self.next_entry as usize
     }
 
     /// All events, in order.
@@ -189,6 +191,11 @@ impl FrameQueue {
     pub fn room(&self) -> usize {
         self.pieces.len() * PIECE
     }
+}
+
+/// Of the pieces alone: the cursor moves while the entry is looked at.
+fn entry_at(pieces: &VecDeque<Box<Piece>>, place: usize) -> Option<&Frame> {
+    pieces.get(place / PIECE)?[place % PIECE].as_ref()
 }
 
 impl Extend<Frame> for FrameQueue {
