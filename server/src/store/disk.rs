@@ -3,8 +3,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use super::index::Indexer;
@@ -25,7 +27,11 @@ const CACHE_BYTES: u64 = 32 << 20;
 /// Most bytes of write-ahead files before what they hold is moved into tables.
 const JOURNAL_BYTES: u64 = 256 << 20;
 /// Most bytes of a keyspace that wait in memory to become a table.
-const MEMTABLE_BYTES: u64 = 16 << 20;
+const MEMTABLE_BYTES: u64 = 8 << 20;
+/// Bytes of a table that tables are merged into. A table is synced as a whole, and commits wait for the disk meanwhile.
+const TABLE_BYTES: u64 = 16 << 20;
+/// New tables that are merged at a time.
+const NEW_TABLES: u8 = 8;
 /// Threads that move data into tables and merge those. Of several, the first passes on every merge to the others, and is at it
 /// without a pause while none of them is free: a core's worth for as long as a merge takes.
 const WORKERS: usize = 1;
@@ -159,7 +165,12 @@ impl Disk {
             .open()?;
         let keyspace = |name| {
             db.keyspace(name, || {
-                KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+                let merges = Leveled::default()
+                    .with_l0_threshold(NEW_TABLES)
+                    .with_table_target_size(TABLE_BYTES);
+                KeyspaceCreateOptions::default()
+                    .max_memtable_size(MEMTABLE_BYTES)
+                    .compaction_strategy(Arc::new(merges))
             })
         };
         Ok(Self {
