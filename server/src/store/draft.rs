@@ -79,8 +79,10 @@ impl<'d> Draft<'d> {
             self.records.push((key, record.bytes));
         }
         let position = end.position;
-        if let Some(mentions) = end.due(most_behind) {
-            let keys = mentions.map(|mention| keys::mention(guild, mention));
+        // Where it cannot be read now it stays behind, and nothing is lost.
+        if let Ok(Some(mentions)) = end.due(self.disk, guild, most_behind) {
+            let keys = mentions.into_iter();
+            let keys = keys.map(|mention| keys::mention(guild, mention));
             self.mentions.extend(keys);
             self.indexed.push((guild, position));
         }

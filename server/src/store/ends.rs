@@ -44,8 +44,10 @@ pub(super) struct End {
     pub(super) position: Position,
     /// Up to where the index has what records are about.
     indexed: Position,
-    /// What those after it are about.
+    /// What those after it are about that the writer has written since it knows of the guild.
     behind: Vec<Mention>,
+    /// Of the last record before that: those between are read when they are due. Most guilds that wake write little.
+    known_after: Position,
 }
 
 impl End {
@@ -57,12 +59,26 @@ impl End {
     }
 
     /// What the index lacks, once that is `most` records; from then on it is taken to have it.
-    pub(super) fn due(&mut self, most: u64) -> Option<impl Iterator<Item = Mention>> {
-        let is_due = self.position - self.indexed >= most;
-        is_due.then(|| {
-            self.indexed = self.position;
-            self.behind.drain(..)
-        })
+    pub(super) fn due(
+        &mut self,
+        disk: &Disk,
+        guild: GuildId,
+        most: u64,
+    ) -> Result<Option<Vec<Mention>>, JournalError> {
+        if self.position - self.indexed < most {
+            return Ok(None);
+        }
+        let since = std::mem::replace(&mut self.known_after, self.position);
+        let behind = std::mem::take(&mut self.behind);
+        let mut due = Vec::new();
+        if self.indexed < since {
+            let unread = self.indexed + 1..=since;
+            // Where that fails, all of it is read the next time.
+            due = disk.mentions_in(&disk.db.snapshot(), guild, unread)?;
+        }
+        due.extend(behind);
+        self.indexed = self.position;
+        Ok(Some(due))
     }
 }
 
@@ -97,12 +113,12 @@ impl Ends {
         match self.0.entry(guild) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => {
-                let view = disk.db.snapshot();
-                let indexed = disk.indexed(&view, guild)?;
+                let position = disk.last_position(guild)?;
                 Ok(unknown.insert(End {
-                    position: disk.last_position(guild)?,
-                    indexed,
-                    behind: disk.mentions_after(&view, guild, indexed)?,
+                    position,
+                    indexed: disk.indexed(&disk.db.snapshot(), guild)?,
+                    behind: Vec::new(),
+                    known_after: position,
                 }))
             }
         }

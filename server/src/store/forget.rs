@@ -68,9 +68,11 @@ impl Writer {
         let through = through.min(snapshot.position.min(last).saturating_sub(1));
         let mut batch = disk.db.batch().durability(Some(shared.mode));
         // What is behind the index would be found by its record still: the index has it from now on, or what is over is forgotten.
-        if let Some(behind) = end.due(1) {
-            for mention in behind.filter(|mention| mention.message > messages) {
-                batch.insert(&disk.messages, keys::mention(guild, mention), []);
+        if let Some(behind) = end.due(disk, guild, 1)? {
+            for mention in behind {
+                if mention.message > messages {
+                    batch.insert(&disk.messages, keys::mention(guild, mention), []);
+                }
             }
             batch.insert(&disk.meta, keys::indexed(guild), last.to_be_bytes());
         }

@@ -1,6 +1,8 @@
 //! The index of messages: which records are about which message. It is written by the handful and has got behind by a few
 //! records ([`super::ends`]); those are looked through as well. Every call here blocks.
 
+use std::ops::RangeInclusive;
+
 use fjall::{PersistMode, Readable, Snapshot};
 
 use super::disk::{Disk, StoreError, damaged_key, read_error};
@@ -81,7 +83,8 @@ impl Disk {
             })
             .peekable();
 
-        let mut behind = self.mentions_after(view, guild, self.indexed(view, guild)?)?;
+        let after = self.indexed(view, guild)?.saturating_add(1);
+        let mut behind = self.mentions_in(view, guild, after..=Position::MAX)?;
         behind.retain(|mention| {
             mention.channel == span.channel && (span.from..=span.to).contains(&mention.message)
         });
@@ -119,18 +122,15 @@ impl Disk {
         Ok(kept.as_deref().and_then(keys::number).unwrap_or(0))
     }
 
-    /// What a guild's records after a position are about.
-    pub(super) fn mentions_after(
+    /// What some of a guild's records are about.
+    pub(super) fn mentions_in(
         &self,
         view: &Snapshot,
         guild: GuildId,
-        position: Position,
+        positions: RangeInclusive<Position>,
     ) -> Result<Vec<Mention>, JournalError> {
         let mut mentions = Vec::new();
-        let Some(first) = position.checked_add(1) else {
-            return Ok(mentions);
-        };
-        let range = keys::record(guild, first)..=keys::record(guild, Position::MAX);
+        let range = keys::record(guild, *positions.start())..=keys::record(guild, *positions.end());
         for pair in view.range(&self.records, range) {
             let (key, record) = pair.into_inner().map_err(|error| read_error(&error))?;
             let (_, position) = keys::split_record(&key).ok_or_else(damaged_key)?;

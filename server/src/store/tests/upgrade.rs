@@ -67,7 +67,7 @@ fn is_brought_to_todays_form(format: u32) {
         let view = disk.db.snapshot();
         for guild in (1..=3).map(GuildId::new) {
             assert_eq!(disk.indexed(&view, guild), Ok(texts.len() as u64));
-            assert_eq!(disk.mentions_after(&view, guild, 5), Ok(Vec::new()));
+            assert_eq!(disk.mentions_in(&view, guild, 6..=u64::MAX), Ok(Vec::new()));
         }
         let format = disk.meta.get(keys::FORMAT_KEY).unwrap().unwrap();
         assert_eq!(&format[..], keys::FORMAT.to_be_bytes());
