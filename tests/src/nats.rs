@@ -1,6 +1,6 @@
 //! A NATS server of a test's own.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::deadline::eventually;
+use crate::ports;
 use crate::server::Setup;
 
 /// Where Debian's package has it.
@@ -66,15 +67,19 @@ impl NatsServer {
 
     async fn start_with(more: Vec<String>) -> Self {
         let dir = tempfile::tempdir().expect("a directory for NATS");
-        let (port, monitor) = (free_port(), free_port());
-        let child = spawn((port, monitor), &dir, &more);
-        listens(port).await;
-        Self {
-            port,
-            monitor,
-            dir,
-            more,
-            child,
+        loop {
+            let (port, monitor) = (free_port(), free_port());
+            let mut child = spawn((port, monitor), &dir, &more);
+            if listens(port, &mut child).await {
+                return Self {
+                    port,
+                    monitor,
+                    dir,
+                    more,
+                    child,
+                };
+            }
+            // Another test was quicker to take one of its ports.
         }
     }
 
@@ -87,7 +92,8 @@ impl NatsServer {
     /// Starts it anew with the same data.
     pub async fn restart(&mut self) {
         self.child = spawn((self.port, self.monitor), &self.dir, &self.more);
-        listens(self.port).await;
+        let listens = listens(self.port, &mut self.child).await;
+        assert!(listens, "nats-server ended at its start");
     }
 
     /// Where clients connect.
@@ -139,10 +145,9 @@ impl Drop for NatsServer {
     }
 }
 
-/// A port that nobody listens on now.
+/// A port that another test is unlikely to choose too.
 fn free_port() -> u16 {
-    let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
-    free.expect("a free port").port()
+    ports::free(&mut fastrand::Rng::new())
 }
 
 fn spawn((port, monitor): (u16, u16), dir: &TempDir, more: &[String]) -> Child {
@@ -162,10 +167,15 @@ fn spawn((port, monitor): (u16, u16), dir: &TempDir, more: &[String]) -> Child {
         .expect("nats-server is installed (tests/run does it)")
 }
 
-async fn listens(port: u16) {
-    let connect = || async move {
-        let address = ([127, 0, 0, 1], port).into();
-        TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()
-    };
-    eventually("a NATS server", connect).await;
+/// Waits until it takes connections; false where it ends instead.
+async fn listens(port: u16, child: &mut Child) -> bool {
+    eventually("a NATS server", || {
+        let has_ended = child.try_wait().expect("nats-server is a child").is_some();
+        async move {
+            let address = ([127, 0, 0, 1], port).into();
+            let connected = TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok();
+            (has_ended || connected).then_some(!has_ended)
+        }
+    })
+    .await
 }

@@ -1,6 +1,5 @@
 //! The run: rounds of load and kill, then the comparison.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use super::scene::{GUILDS, Scene};
 use super::stretch::Stretch;
 use super::subscriber::{Subscriber, View};
 use crate::deadline::DEADLINE;
+use crate::ports;
 use crate::rest::Rest;
 use crate::server::{Server, Setup};
 
@@ -64,7 +64,7 @@ pub async fn run(options: Options) -> bool {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed} (--seed {seed} for the same plan)");
     let mut random = Rng::with_seed(seed);
-    let mut setup = Setup::new().port(free_port(&mut random));
+    let mut setup = Setup::new().port(ports::free(&mut random));
     if let Some(durability) = &options.durability {
         setup = setup.set(format!("store.durability={durability}"));
     }
@@ -347,18 +347,4 @@ async fn marks(publisher: &mut Publisher) -> Vec<u64> {
         ids.extend(publisher.post(guild, 0).await);
     }
     ids
-}
-
-/// A port that is free and that the system gives to no outgoing connection: a client that connects
-/// to one while nobody listens there may be given the same port and so be connected to itself.
-fn free_port(random: &mut Rng) -> u16 {
-    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
-    let lowest = range
-        .ok()
-        .and_then(|range| range.split_whitespace().next()?.parse().ok());
-    let below = lowest.unwrap_or(32_768_u16).max(10_001);
-    (0..1_000)
-        .map(|_| random.u16(10_000..below))
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("one of a thousand ports is free")
 }
