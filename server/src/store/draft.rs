@@ -1,6 +1,6 @@
 //! What one commit will write: built from many requests, each of which sees those before it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use fjall::PersistMode;
@@ -18,11 +18,10 @@ type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
 /// The writes of one commit.
 pub(super) struct Draft<'d> {
     disk: &'d Disk,
-    records: Vec<([u8; 16], Bytes)>,
+    records: Vec<(GuildId, Position, Bytes)>,
     mentions: Vec<[u8; 32]>,
     /// Up to where the index has guilds' records with those.
     indexed: Vec<(GuildId, Position)>,
-    guilds: HashSet<GuildId>,
     snapshots: HashMap<GuildId, Snapshot>,
     changes: Changes,
     /// The changes of one request, which are dropped where it fails half-way.
@@ -38,7 +37,6 @@ impl<'d> Draft<'d> {
             records: Vec::new(),
             mentions: Vec::new(),
             indexed: Vec::new(),
-            guilds: HashSet::new(),
             snapshots: HashMap::new(),
             changes: Changes::new(),
             staged: Changes::new(),
@@ -52,9 +50,10 @@ impl<'d> Draft<'d> {
         self.records.len()
     }
 
-    /// Guilds whose log or snapshot it changes.
+    /// Guilds whose log or snapshot it changes, some of them several times.
     pub(super) fn guilds(&self) -> impl Iterator<Item = GuildId> {
-        self.guilds.iter().chain(self.snapshots.keys()).copied()
+        let logs = self.records.iter().map(|(guild, ..)| *guild);
+        logs.chain(self.snapshots.keys().copied())
     }
 
     pub(super) fn append(
@@ -75,8 +74,7 @@ impl<'d> Draft<'d> {
         }
         for record in records {
             end.push(record.about.as_ref());
-            let key = keys::record(guild, end.position);
-            self.records.push((key, record.bytes));
+            self.records.push((guild, end.position, record.bytes));
         }
         let position = end.position;
         // Where it cannot be read now it stays behind, and nothing is lost.
@@ -86,7 +84,6 @@ impl<'d> Draft<'d> {
             self.mentions.extend(keys);
             self.indexed.push((guild, position));
         }
-        self.guilds.insert(guild);
         Ok(position)
     }
 
@@ -188,8 +185,8 @@ impl<'d> Draft<'d> {
     /// other than `Poisoned` it is open whether it was written; after any, ends of logs are to be forgotten.
     pub(super) fn commit(self, mode: PersistMode) -> fjall::Result<DirectorySizes> {
         let mut batch = self.disk.db.batch().durability(Some(mode));
-        for (key, record) in self.records {
-            batch.insert(&self.disk.records, key, record);
+        for (guild, position, record) in self.records {
+            batch.insert(&self.disk.records, keys::record(guild, position), record);
         }
         for key in self.mentions {
             batch.insert(&self.disk.messages, key, []);

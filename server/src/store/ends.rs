@@ -68,16 +68,15 @@ impl End {
         if self.position - self.indexed < most {
             return Ok(None);
         }
-        let since = std::mem::replace(&mut self.known_after, self.position);
-        let behind = std::mem::take(&mut self.behind);
         let mut due = Vec::new();
-        if self.indexed < since {
-            let unread = self.indexed + 1..=since;
-            // Where that fails, all of it is read the next time.
+        if self.indexed < self.known_after {
+            let unread = self.indexed + 1..=self.known_after;
             due = disk.mentions_in(&disk.db.snapshot(), guild, unread)?;
         }
-        due.extend(behind);
+        // Only now: what is not committed yet could not be read again.
+        due.append(&mut self.behind);
         self.indexed = self.position;
+        self.known_after = self.position;
         Ok(Some(due))
     }
 }

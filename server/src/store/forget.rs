@@ -63,19 +63,9 @@ impl Writer {
             return Ok(true);
         };
         // The last record stays, and with it the log's position.
-        let end = self.ends.find(disk, guild)?;
-        let last = end.position;
+        let last = self.ends.find(disk, guild)?.position;
         let through = through.min(snapshot.position.min(last).saturating_sub(1));
         let mut batch = disk.db.batch().durability(Some(shared.mode));
-        // What is behind the index would be found by its record still: the index has it from now on, or what is over is forgotten.
-        if let Some(behind) = end.due(disk, guild, 1)? {
-            for mention in behind {
-                if mention.message > messages {
-                    batch.insert(&disk.messages, keys::mention(guild, mention), []);
-                }
-            }
-            batch.insert(&disk.meta, keys::indexed(guild), last.to_be_bytes());
-        }
         if disk.trimmed(guild)? < through {
             batch.insert(&disk.meta, keys::trimmed(guild), through.to_be_bytes());
         }
@@ -87,6 +77,15 @@ impl Writer {
         }
         for key in mentions {
             batch.remove(&disk.messages, key);
+        }
+        // Nothing may fail between this and the commit. What is behind the index would be found by its record still: the index has it from now on, or what is over is forgotten.
+        if let Some(behind) = self.ends.find(disk, guild)?.due(disk, guild, 1)? {
+            for mention in behind {
+                if mention.message > messages {
+                    batch.insert(&disk.messages, keys::mention(guild, mention), []);
+                }
+            }
+            batch.insert(&disk.meta, keys::indexed(guild), last.to_be_bytes());
         }
         self.commit_forgotten(batch, guild)?;
         Ok(done)
