@@ -22,7 +22,7 @@ pub mod limits;
 pub mod nats;
 pub mod numbered;
 pub mod payload;
-mod ports;
+pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod reader;

@@ -14,6 +14,8 @@ use crate::server::Setup;
 
 /// Where Debian's package has it.
 const DEBIAN: &str = "/usr/sbin/nats-server";
+/// Ports that are tried.
+const TRIES: usize = 5;
 /// What tokens of nodes that share a NATS server are signed with.
 const SECRET: &str = "a secret that the nodes of a test share";
 
@@ -42,7 +44,7 @@ impl NatsServer {
 
     /// Starts so many that keep everything together, and waits until they do.
     pub async fn cluster(count: u16) -> Vec<Self> {
-        let routes: Vec<u16> = (0..count).map(|_| free_port()).collect();
+        let routes: Vec<u16> = (0..count).map(|_| ports::any()).collect();
         let url = |port: &u16| format!("nats://127.0.0.1:{port}");
         let all: Vec<String> = routes.iter().map(url).collect();
         let mut servers = Vec::new();
@@ -67,8 +69,8 @@ impl NatsServer {
 
     async fn start_with(more: Vec<String>) -> Self {
         let dir = tempfile::tempdir().expect("a directory for NATS");
-        loop {
-            let (port, monitor) = (free_port(), free_port());
+        for _ in 0..TRIES {
+            let (port, monitor) = (ports::any(), ports::any());
             let mut child = spawn((port, monitor), &dir, &more);
             if listens(port, &mut child).await {
                 return Self {
@@ -81,6 +83,7 @@ impl NatsServer {
             }
             // Another test was quicker to take one of its ports.
         }
+        panic!("nats-server ended at each of {TRIES} starts");
     }
 
     /// As `kill -9` does.
@@ -143,11 +146,6 @@ impl Drop for NatsServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port that another test is unlikely to choose too.
-fn free_port() -> u16 {
-    ports::free(&mut fastrand::Rng::new())
 }
 
 fn spawn((port, monitor): (u16, u16), dir: &TempDir, more: &[String]) -> Child {

@@ -7,7 +7,7 @@ use fastrand::Rng;
 /// A port that is free and that the system gives to no outgoing connection: a client that connects
 /// to one while nobody listens there may be given the same port and so be connected to itself, and
 /// another test's connection may take it from a server that is away.
-pub(crate) fn free(random: &mut Rng) -> u16 {
+pub fn free(random: &mut Rng) -> u16 {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
     let lowest = range
         .ok()
@@ -17,4 +17,9 @@ pub(crate) fn free(random: &mut Rng) -> u16 {
         .map(|_| random.u16(10_000..below))
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("one of a thousand ports is free")
+}
+
+/// Such a port, another one each time.
+pub fn any() -> u16 {
+    free(&mut Rng::new())
 }

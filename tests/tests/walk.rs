@@ -4,12 +4,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use guildhall_tests::{DEADLINE, Identity, Setup, binary};
+use guildhall_tests::{DEADLINE, Identity, Setup, binary, ports};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Start of a line with a command.
@@ -158,12 +158,6 @@ fn the_first_success_of_the_readme_is_one() {
     assert_eq!(guilds[0], guilds[1]);
 }
 
-/// A port that nobody listens on now.
-fn free_port() -> u16 {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().port()
-}
-
 /// Waits until something listens there and, where it speaks HTTP, until it is ready.
 fn until_ready(port: u16, is_http: bool, log: &Path) {
     let begun = Instant::now();
@@ -186,7 +180,7 @@ fn until_ready(port: u16, is_http: bool, log: &Path) {
 
 /// Runs a line that serves, with ports and data of the test's own, until it is ready, and stops it.
 fn serves(folder: &Path, line: &str) {
-    let port = free_port();
+    let port = ports::any();
     let own = format!("--port 0 --admin-port {port} --data data");
     let mut running = Running::start(folder, &format!("{line} {own}"));
     until_ready(port, true, &folder.join("log"));
@@ -226,7 +220,7 @@ fn the_lines_for_a_cluster_start_one() {
     for folder in [&nats, &node] {
         fs::create_dir(folder).unwrap();
     }
-    let port = free_port();
+    let port = ports::any();
     let line = line_of("docs/cluster.md", "nats-server ");
     let line = line.replace("/var/lib/nats", &nats.display().to_string());
     let _nats = Running::start(&nats, &line.replace("4222", &port.to_string()));
