@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use chat::{make, say};
 use futures_util::future::join_all;
+use guildhall_server::config::store::DEFAULT_UNSORTED_MAX_BYTES;
 use guildhall_server::counters::Counters;
 use guildhall_server::guild::actor::GuildSettings;
 use guildhall_server::guild::core::record;
@@ -95,6 +96,7 @@ async fn measure(durability: &str, guilds: u64, in_flight: u64, dir: &Path) {
         dir: dir.to_owned(),
         sync: durability == "disk",
         min_free_bytes: 0,
+        unsorted_max_bytes: DEFAULT_UNSORTED_MAX_BYTES,
         indexer: record::about,
     };
     let store = (durability != "memory").then(|| Store::open(settings, counters.clone()).unwrap());

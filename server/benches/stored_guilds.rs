@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use guildhall_server::config::store::DEFAULT_UNSORTED_MAX_BYTES;
 use guildhall_server::directory::Directory;
 use guildhall_server::guild::actor::GuildSettings;
 use guildhall_server::guild::command::{Caller, Command, Request};
@@ -67,6 +68,7 @@ fn open(dir: &Path, sync: bool) -> Store {
         dir: dir.to_owned(),
         sync,
         min_free_bytes: 0,
+        unsorted_max_bytes: DEFAULT_UNSORTED_MAX_BYTES,
         indexer: record::about,
     };
     Store::open(settings, Arc::default()).unwrap()

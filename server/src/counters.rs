@@ -142,6 +142,8 @@ pub struct Counters {
     pub store_refused: Counter,
     /// Writes that wait for the store.
     pub store_queue: Gauge,
+    /// Bytes of committed records that the store has not begun to sort.
+    pub store_unsorted: Gauge,
     /// From the start of a commit until it is as durable as the setting promises.
     pub store_commit_seconds: Latency,
     /// From the arrival of a message at its guild to the answer that it is kept.
@@ -234,6 +236,7 @@ mod tests {
             "guildhall_store_records_total 0",
             "guildhall_store_refused_total 0",
             "guildhall_store_queue 0",
+            "guildhall_store_unsorted_bytes 0",
             "guildhall_store_commit_seconds_count 0",
             "guildhall_publish_ack_seconds_bucket{le=\"+Inf\"} 0",
             "guildhall_rest_requests_total{status=\"5xx\"} 0",

@@ -1,14 +1,17 @@
 //! The embedded store: the guilds' logs, their snapshots and the directory in one database on the
 //! local disk.
 //!
-//! One thread writes. What waits for it when a commit ends, of all guilds, is the next commit: one
+//! One thread commits. What waits for it when a commit ends, of all guilds, is the next commit: one
 //! write and one sync of the disk for all of them, so that many guilds share what one would cost.
+//! Records are committed in the order in which they come; another thread sorts them by guild later.
 //! Reads of logs run on two threads of their own; the directory's reads on the calling thread.
 //!
 //! A commit that fails stops writes, not reads. The writer then tries twice a second to open the
 //! database again, which also decides what became of the failed commit.
 
+mod blocks;
 mod change;
+mod commits;
 mod directory;
 mod disk;
 mod draft;
@@ -19,9 +22,13 @@ mod journal;
 mod keys;
 mod queue;
 mod shared;
+mod sorter;
+mod sorting;
 mod space;
 #[cfg(test)]
 mod tests;
+mod unsorted;
+mod upgrade;
 mod writer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,6 +47,7 @@ pub use journal::EmbeddedJournal;
 use disk::{DirLock, Disk};
 use ends::Ends;
 use shared::Shared;
+use sorting::Sorting;
 use space::Space;
 use writer::Writer;
 
@@ -61,7 +69,10 @@ pub struct StoreSettings {
     pub sync: bool,
     /// Free bytes below which writes are refused; 0 for no such bound.
     pub min_free_bytes: u64,
-    /// Tells which messages a record is about, of records that the index of messages has not yet.
+    /// Bytes of records, of all guilds, that are kept in memory and in the order in which they came before they are sorted by
+    /// guild. It can be half as much again while they are.
+    pub unsorted_max_bytes: usize,
+    /// Tells which messages a record is about, of records that were written before the store was opened.
     pub indexer: Indexer,
 }
 
@@ -78,6 +89,7 @@ impl Store {
         let lock = DirLock::take(&settings.dir)?;
         let disk = Disk::open(&settings.dir, settings.indexer)?;
         let sizes = disk.sizes()?;
+        let sorting = Sorting::find(&disk, settings.unsorted_max_bytes, 0)?;
         let space = Space::new(settings.dir.clone());
         let revocations = disk.revocations().map_err(StoreError::Revocations)?;
         let shared = Arc::new(Shared::new(disk, sizes, settings, counters));
@@ -98,11 +110,15 @@ impl Store {
             let shared = Arc::clone(&shared);
             store.start("store-reader", move || read_on(&shared))?;
         }
+        let sorter = Arc::clone(&shared);
+        store.start("store-sorter", move || sorter::sort_on(&sorter))?;
         let writer = Writer {
             shared,
             lock,
             space,
             ends: Ends::default(),
+            sorting,
+            deferred: Vec::new(),
             failed: false,
             line: Arc::clone(&store.line),
         };
@@ -139,6 +155,7 @@ impl Store {
     pub fn close(&self) {
         self.shared.queue.close();
         self.shared.reads.close();
+        self.shared.rounds.close();
         let threads = self.threads.lock();
         let threads = std::mem::take(&mut *threads.unwrap_or_else(PoisonError::into_inner));
         for thread in threads {

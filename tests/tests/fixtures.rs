@@ -64,7 +64,7 @@ async fn a_store_of_the_first_format_is_read_whole() {
         let (folder, known) = unpack("format-1.tar.gz");
         let setup = || Setup::new().set(format!("guild.recent_max_messages={recent}"));
         let mut server = setup().data(folder).start();
-        assert!(server.log().contains("the index of messages is built"));
+        assert!(server.log().contains("the store is of today's form"));
         check(&server, &known).await;
 
         let rest = server.rest(&known.line.user_tokens[0]);
@@ -86,6 +86,6 @@ async fn a_store_of_the_first_format_is_read_whole() {
         assert_eq!(after[0]["content"], "edited by another version");
         assert_eq!(after[1..before.len()], before[1..]);
         let log = server.log();
-        assert_eq!(log.matches("the index of messages is built").count(), 1);
+        assert_eq!(log.matches("the store is of today's form").count(), 1);
     }
 }

@@ -51,6 +51,7 @@ impl Storage {
             dir: settings.dir.clone(),
             sync: settings.durability == Durability::Disk,
             min_free_bytes: settings.min_free_bytes,
+            unsorted_max_bytes: settings.unsorted_max_bytes,
             indexer: record::about,
         };
         let store = Store::open(store, Arc::clone(counters))

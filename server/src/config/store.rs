@@ -12,6 +12,8 @@ pub const DEFAULT_DIR: &str = "./guildhall-data";
 pub const DEFAULT_DURABILITY: Durability = Durability::Disk;
 /// `store.min_free_bytes`.
 pub const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
+/// `store.unsorted_max_bytes`.
+pub const DEFAULT_UNSORTED_MAX_BYTES: usize = 16 << 20;
 
 /// How far a write has got when it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,5 +65,8 @@ section! {
         /// Free space on the data directory's disk below which writes are refused until there is
         /// a quarter more; 0 for no such bound.
         min_free_bytes: u64 = DEFAULT_MIN_FREE_BYTES, Bytes, within(0..=1 << 50);
+        /// The newest records of all guilds that are kept in memory, and on the disk in the order in which they
+        /// came, before they are sorted by guild; half as much again while they are. A start reads them.
+        unsorted_max_bytes: usize = DEFAULT_UNSORTED_MAX_BYTES, Bytes, within(64 << 10..=1 << 30);
     }
 }

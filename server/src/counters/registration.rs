@@ -415,6 +415,11 @@ fn gauges_and_latencies(c: &Counters, own: &mut Registry) {
             "Writes that wait for the store",
             &c.store_queue,
         ),
+        (
+            "store_unsorted_bytes",
+            "Bytes of committed records that the store has not begun to sort by guild",
+            &c.store_unsorted,
+        ),
     ];
     each(own, gauges);
     for (name, help, latency) in [

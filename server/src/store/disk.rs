@@ -1,5 +1,6 @@
 //! The database on the disk: how it is made, opened and read. Every call here blocks.
 
+use std::collections::{HashMap, hash_map};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,13 +8,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::compaction::Leveled;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable, UserKey,
+};
 
+use super::blocks::Block;
+use super::commits::{self, Part};
 use super::index::Indexer;
 use super::keys;
+use super::unsorted::{Gap, Unsorted};
 use crate::auth::revocations::Revocation;
 use crate::directory::DirectorySizes;
-use crate::journal::{Entry, JournalError, Snapshot};
+use crate::journal::{Entry, JournalError, NewRecord, Snapshot};
 use crate::protocol::{GuildId, Position};
 
 /// Folder of the database in the data directory.
@@ -32,6 +38,12 @@ const MEMTABLE_BYTES: u64 = 8 << 20;
 const TABLE_BYTES: u64 = 16 << 20;
 /// New tables that are merged at a time.
 const NEW_TABLES: u8 = 8;
+/// Bytes of a block from which on it is not in a table but in a file beside it.
+const APART_BYTES: u32 = 1 << 10;
+/// Bytes of such a file. It is synced as a whole; the last one of a round while commits wait.
+const FILE_BYTES: u64 = 4 << 20;
+/// Most bytes of commits, and of what removes them, that wait in memory; most are removed before they become a table.
+const COMMITS_BYTES: u64 = 64 << 20;
 /// Threads that move data into tables and merge those. Of several, the first passes on every merge to the others, and is at it
 /// without a pause while none of them is free: a core's worth for as long as a merge takes.
 const WORKERS: usize = 1;
@@ -104,11 +116,13 @@ impl DirLock {
 /// An open database.
 pub(super) struct Disk {
     pub(super) db: Database,
-    pub(super) records: Keyspace,
+    pub(super) commits: Keyspace,
+    pub(super) blocks: Keyspace,
     pub(super) messages: Keyspace,
     pub(super) snapshots: Keyspace,
     pub(super) directory: Keyspace,
     pub(super) meta: Keyspace,
+    pub(super) unsorted: Unsorted,
     pub(super) indexer: Indexer,
 }
 
@@ -123,19 +137,47 @@ impl Disk {
         let disk = Self::open_folder(&path, indexer)?;
         let found = disk.meta.get(keys::FORMAT_KEY)?;
         let number = |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes).ok();
-        match found.as_deref().and_then(number) {
-            Some(keys::FORMAT) => {}
-            Some(keys::FORMAT_WITHOUT_MARKS) => disk.mark_index()?,
-            Some(keys::FORMAT_WITHOUT_INDEX) => {
-                disk.build_index()?;
-                disk.mark_index()?;
-            }
-            other => {
-                let found = other.map_or_else(|| "unknown".to_owned(), |found| found.to_string());
-                return Err(StoreError::Format { found });
+        let found = found.as_deref().and_then(number);
+        if !disk.bring_to_today(found)? {
+            let found = found.map_or_else(|| "unknown".to_owned(), |found| found.to_string());
+            return Err(StoreError::Format { found });
+        }
+        disk.read_commits()?;
+        Ok(disk)
+    }
+
+    /// Brings the commits that are not sorted into memory.
+    fn read_commits(&self) -> Result<(), StoreError> {
+        let damaged = |what: &str| StoreError::Database(format!("a commit of the store {what}"));
+        let mut sorted = HashMap::new();
+        for pair in self.commits.iter() {
+            let parts = commits::parts(pair.value()?.into());
+            for part in parts.ok_or_else(|| damaged("cannot be read"))? {
+                let (guild, position, bytes) = match part {
+                    Part::Forgotten(guild) => {
+                        self.unsorted.forget(guild);
+                        continue;
+                    }
+                    Part::Record(guild, position, bytes) => (guild, position, bytes),
+                };
+                let sorted = match sorted.entry(guild) {
+                    hash_map::Entry::Occupied(known) => *known.get(),
+                    hash_map::Entry::Vacant(unknown) => {
+                        let last = self.last_sorted(guild);
+                        let last = last.map_err(|error| StoreError::Database(error.to_string()))?;
+                        *unknown.insert(last)
+                    }
+                };
+                // Some of the commit may be sorted, and what was forgotten written anew since.
+                if position > sorted {
+                    let about = (self.indexer)(&bytes);
+                    let record = NewRecord { bytes, about };
+                    let pushed = self.unsorted.push(guild, position, record);
+                    pushed.map_err(|_: Gap| damaged("does not go on where a guild's log ends"))?;
+                }
             }
         }
-        Ok(disk)
+        Ok(())
     }
 
     /// Makes an empty database beside its place and moves it there, so that a process that is
@@ -163,22 +205,29 @@ impl Disk {
             .max_cached_files(Some(OPEN_FILES))
             .worker_threads(WORKERS)
             .open()?;
-        let keyspace = |name| {
-            db.keyspace(name, || {
-                let merges = Leveled::default()
-                    .with_l0_threshold(NEW_TABLES)
-                    .with_table_target_size(TABLE_BYTES);
-                KeyspaceCreateOptions::default()
-                    .max_memtable_size(MEMTABLE_BYTES)
-                    .compaction_strategy(Arc::new(merges))
-            })
+        let options = || {
+            let merges = Leveled::default()
+                .with_l0_threshold(NEW_TABLES)
+                .with_table_target_size(TABLE_BYTES);
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES)
+                .compaction_strategy(Arc::new(merges))
         };
+        let keyspace = |name| db.keyspace(name, options);
+        // Merges of tables pass over the records themselves.
+        let apart = KvSeparationOptions::default()
+            .separation_threshold(APART_BYTES)
+            .file_target_size(FILE_BYTES);
+        let blocks = || options().with_kv_separation(Some(apart));
+        let commits = || KeyspaceCreateOptions::default().max_memtable_size(COMMITS_BYTES);
         Ok(Self {
-            records: keyspace("records")?,
+            commits: db.keyspace("commits", commits)?,
+            blocks: db.keyspace("blocks", blocks)?,
             messages: keyspace("messages")?,
             snapshots: keyspace("snapshots")?,
             directory: keyspace("directory")?,
             meta: keyspace("meta")?,
+            unsorted: Unsorted::default(),
             indexer,
             db,
         })
@@ -191,16 +240,24 @@ impl Disk {
 
     /// The position of a guild's last record.
     pub(super) fn last_position(&self, guild: GuildId) -> Result<Position, JournalError> {
+        match self.unsorted.last_position(guild) {
+            Some(last) => Ok(last),
+            None => self.last_sorted(guild),
+        }
+    }
+
+    /// The position of the last one of its records that are sorted.
+    fn last_sorted(&self, guild: GuildId) -> Result<Position, JournalError> {
         let view = self.db.snapshot();
         let last = view
-            .prefix(&self.records, guild.get().to_be_bytes())
+            .prefix(&self.blocks, guild.get().to_be_bytes())
             .next_back();
         let Some(last) = last else {
             return Ok(0);
         };
         let key = last.key().map_err(|error| read_error(&error))?;
-        let (_, position) = keys::split_record(&key).ok_or_else(damaged_key)?;
-        Ok(position)
+        let (_, last, _) = keys::split_block(&key).ok_or_else(damaged_key)?;
+        Ok(last)
     }
 
     /// Records after a position, checked to be without a gap.
@@ -210,30 +267,67 @@ impl Disk {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Entry>, JournalError> {
-        if after == Position::MAX {
-            return Ok(Vec::new());
-        }
-        let view = self.db.snapshot();
-        let range = keys::record(guild, after + 1)..=keys::record(guild, Position::MAX);
-        let mut entries = Vec::new();
-        for pair in view.range(&self.records, range).take(limit) {
-            let (key, record) = pair.into_inner().map_err(|error| read_error(&error))?;
-            let (_, position) = keys::split_record(&key).ok_or_else(damaged_key)?;
-            let expected = after + 1 + entries.len() as Position;
-            if position != expected {
-                let through = self.trimmed(guild)?;
-                if entries.is_empty() && after < through {
-                    return Err(JournalError::Trimmed { through });
-                }
+        let mut unsorted = self.unsorted.read(guild, after, limit);
+        loop {
+            let mut entries = self.read_sorted(guild, after, limit)?;
+            let sorted = entries.last().map_or(after, |last| last.position);
+            let rest = unsorted.iter().filter(|entry| entry.position > sorted);
+            let room = limit - entries.len();
+            entries.extend(rest.take(room).cloned());
+            let through = self.trimmed(guild)?;
+            if after < through && !entries.is_empty() {
+                return Err(JournalError::Trimmed { through });
+            }
+            let gap = entries
+                .iter()
+                .zip(after.saturating_add(1)..)
+                .find(|(entry, expected)| entry.position != *expected);
+            let Some((entry, expected)) = gap else {
+                return Ok(entries);
+            };
+            // Unless the guild was forgotten between the two reads.
+            let anew = self.unsorted.read(guild, after, limit);
+            if anew.first() == unsorted.first() {
+                let position = entry.position;
                 let gap = format!("guild {guild} has record {position} where {expected} should be");
                 return Err(JournalError::Damaged(gap));
             }
-            entries.push(Entry {
-                position,
-                record: record.into(),
-            });
+            unsorted = anew;
         }
+    }
+
+    /// Those of them that are sorted.
+    fn read_sorted(
+        &self,
+        guild: GuildId,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, JournalError> {
+        let view = self.db.snapshot();
+        let mut entries = Vec::new();
+        for block in self.blocks(&view, guild, after.saturating_add(1)) {
+            if entries.len() >= limit {
+                break;
+            }
+            let block = block?.into_entries();
+            entries.extend(block.filter(|entry| entry.position > after));
+        }
+        entries.truncate(limit);
         Ok(entries)
+    }
+
+    /// Blocks of a guild's records, the first of which has the one at a position.
+    pub(super) fn blocks(
+        &self,
+        view: &fjall::Snapshot,
+        guild: GuildId,
+        from: Position,
+    ) -> impl Iterator<Item = Result<Block, JournalError>> + use<> {
+        let range = keys::record(guild, from).to_vec()..=keys::last_block(guild).to_vec();
+        view.range(&self.blocks, range).map(|pair| {
+            let (key, value) = pair.into_inner().map_err(|error| read_error(&error))?;
+            Block::read(&key, value.into()).ok_or_else(damaged_key)
+        })
     }
 
     /// The last position that was trimmed away from a guild's log; 0 where none was.
@@ -243,45 +337,44 @@ impl Disk {
         Ok(kept.as_deref().and_then(keys::number).unwrap_or(0))
     }
 
-    /// Records up to a position, oldest first, at most `limit`.
-    pub(super) fn records_through(
+    /// Keys of a guild's blocks with nothing after a position, oldest first.
+    pub(super) fn blocks_through(
         &self,
         guild: GuildId,
         through: Position,
-        limit: usize,
-    ) -> Result<Vec<Position>, JournalError> {
+    ) -> impl DoubleEndedIterator<Item = Result<UserKey, JournalError>> + use<> {
         let view = self.db.snapshot();
-        let range = keys::record(guild, 0)..=keys::record(guild, through);
-        view.range(&self.records, range)
-            .take(limit)
-            .map(|pair| {
-                let key = pair.key().map_err(|error| read_error(&error))?;
-                let (_, position) = keys::split_record(&key).ok_or_else(damaged_key)?;
-                Ok(position)
-            })
-            .collect()
+        let end = keys::block(guild, through, u16::MAX);
+        let range = keys::record(guild, 0).to_vec()..=end.to_vec();
+        let pairs = view.range(&self.blocks, range);
+        pairs.map(|pair| pair.key().map_err(|error| read_error(&error)))
     }
 
-    /// Guilds with records, by rising id: one look-up for each.
+    /// Guilds with records, by rising id: one look-up for each that is sorted.
     pub(super) fn guilds(
         &self,
         after: Option<GuildId>,
         limit: usize,
     ) -> Result<Vec<GuildId>, JournalError> {
+        let unsorted = self.unsorted.guilds(after);
         let view = self.db.snapshot();
-        let mut ids = Vec::new();
+        let mut sorted = Vec::new();
         let mut next = after.map_or(Some(0), |after| after.get().checked_add(1));
-        while let Some(from) = next.filter(|_| ids.len() < limit) {
+        while let Some(from) = next.filter(|_| sorted.len() < limit) {
             let from = keys::record(GuildId::new(from), 0);
-            let Some(first) = view.range(&self.records, from..).next() else {
+            let Some(first) = view.range(&self.blocks, from..).next() else {
                 break;
             };
             let key = first.key().map_err(|error| read_error(&error))?;
-            let (guild, _) = keys::split_record(&key).ok_or_else(damaged_key)?;
-            ids.push(guild);
+            let (guild, ..) = keys::split_block(&key).ok_or_else(damaged_key)?;
+            sorted.push(guild);
             next = guild.get().checked_add(1);
         }
-        Ok(ids)
+        let mut guilds = [unsorted, sorted].concat();
+        guilds.sort_unstable();
+        guilds.dedup();
+        guilds.truncate(limit);
+        Ok(guilds)
     }
 
     /// A guild's snapshot.

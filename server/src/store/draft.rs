@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use fjall::PersistMode;
 
+use super::commits::Commit;
 use super::disk::{Disk, read_error};
 use super::ends::Ends;
 use super::keys;
+use super::unsorted::Gap;
 use crate::directory::{DirectoryError, DirectorySizes};
 use crate::journal::{JournalError, NewRecord, Snapshot};
 use crate::protocol::{GuildId, Position};
@@ -15,13 +17,19 @@ use crate::protocol::{GuildId, Position};
 /// Changes to the keyspace `directory`: a value, or nothing where the key goes.
 type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
 
+/// What a commit has written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    /// How much the directory holds now.
+    pub(super) sizes: DirectorySizes,
+    /// Bytes of records with their heads.
+    pub(super) bytes: usize,
+}
+
 /// The writes of one commit.
 pub(super) struct Draft<'d> {
     disk: &'d Disk,
-    records: Vec<(GuildId, Position, Bytes)>,
-    mentions: Vec<[u8; 32]>,
-    /// Up to where the index has guilds' records with those.
-    indexed: Vec<(GuildId, Position)>,
+    records: Vec<(GuildId, Position, NewRecord)>,
     snapshots: HashMap<GuildId, Snapshot>,
     changes: Changes,
     /// The changes of one request, which are dropped where it fails half-way.
@@ -35,8 +43,6 @@ impl<'d> Draft<'d> {
         Self {
             disk,
             records: Vec::new(),
-            mentions: Vec::new(),
-            indexed: Vec::new(),
             snapshots: HashMap::new(),
             changes: Changes::new(),
             staged: Changes::new(),
@@ -63,28 +69,15 @@ impl<'d> Draft<'d> {
         expected: Position,
         records: Vec<NewRecord>,
     ) -> Result<Position, JournalError> {
-        let most_behind = ends.most_behind();
         let end = ends.find(self.disk, guild)?;
-        if end.position != expected {
-            let actual = end.position;
-            return Err(JournalError::Conflict { actual });
-        }
-        if records.is_empty() {
-            return Ok(expected);
+        if *end != expected {
+            return Err(JournalError::Conflict { actual: *end });
         }
         for record in records {
-            end.push(record.about.as_ref());
-            self.records.push((guild, end.position, record.bytes));
+            *end += 1;
+            self.records.push((guild, *end, record));
         }
-        let position = end.position;
-        // Where it cannot be read now it stays behind, and nothing is lost.
-        if let Ok(Some(mentions)) = end.due(self.disk, guild, most_behind) {
-            let keys = mentions.into_iter();
-            let keys = keys.map(|mention| keys::mention(guild, mention));
-            self.mentions.extend(keys);
-            self.indexed.push((guild, position));
-        }
-        Ok(position)
+        Ok(*end)
     }
 
     pub(super) fn put_snapshot(
@@ -181,19 +174,19 @@ impl<'d> Draft<'d> {
         &mut self.staged_sizes
     }
 
-    /// Writes everything or nothing, and answers how much the directory holds now. After an error
-    /// other than `Poisoned` it is open whether it was written; after any, ends of logs are to be forgotten.
-    pub(super) fn commit(self, mode: PersistMode) -> fjall::Result<DirectorySizes> {
+    /// Writes everything or nothing. After an error other than `Poisoned` it is open whether it was written; after any,
+    /// ends of logs are to be forgotten.
+    pub(super) fn commit(self, number: u64, mode: PersistMode) -> fjall::Result<Written> {
         let mut batch = self.disk.db.batch().durability(Some(mode));
-        for (guild, position, record) in self.records {
-            batch.insert(&self.disk.records, keys::record(guild, position), record);
+        let bytes = self.records.iter().map(|(.., it)| it.bytes.len()).sum();
+        let mut commit = Commit::with_room(self.records.len(), bytes);
+        let mut begins = Vec::with_capacity(self.records.len());
+        for (guild, position, record) in &self.records {
+            begins.push(commit.append(*guild, *position, &record.bytes));
         }
-        for key in self.mentions {
-            batch.insert(&self.disk.messages, key, []);
-        }
-        for (guild, position) in self.indexed {
-            let key = keys::indexed(guild);
-            batch.insert(&self.disk.meta, key, position.to_be_bytes());
+        let commit = commit.into_bytes();
+        if !commit.is_empty() {
+            batch.insert(&self.disk.commits, keys::commit(number), commit.clone());
         }
         for (guild, snapshot) in self.snapshots {
             let mut value = Vec::with_capacity(8 + snapshot.bytes.len());
@@ -217,7 +210,16 @@ impl<'d> Draft<'d> {
             }
         }
         batch.commit()?;
-        Ok(self.sizes)
+        for ((guild, position, mut record), begin) in self.records.into_iter().zip(begins) {
+            // What the database keeps in memory anyway.
+            record.bytes = commit.slice(begin..begin + record.bytes.len());
+            let pushed = self.disk.unsorted.push(guild, position, record);
+            pushed.map_err(|Gap| std::io::Error::other("a guild's log is not what it was"))?;
+        }
+        Ok(Written {
+            sizes: self.sizes,
+            bytes: commit.len(),
+        })
     }
 }
 

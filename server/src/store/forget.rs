@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use fjall::OwnedWriteBatch;
 
+use super::blocks;
+use super::commits::Commit;
 use super::disk::Disk;
 use super::keys;
+use super::shared::Commits;
 use super::writer::Writer;
 use crate::journal::JournalError;
 use crate::protocol::{GuildId, MessageId, Position};
@@ -19,28 +22,37 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let disk = shared.disk();
         let disk = self.writable(disk.as_ref())?;
-        let mut last = self.ends.find(disk, guild)?.position;
         self.ends.forget(guild);
+        let mut forgotten = Commit::default();
+        forgotten.forget(guild);
+        let mut commit = Some(forgotten.into_bytes());
         loop {
             let mut batch = disk.db.batch().durability(Some(shared.mode));
-            batch.remove(&disk.snapshots, guild.get().to_be_bytes());
-            for _ in 0..FORGET_BATCH.min(last as usize) {
-                batch.remove(&disk.records, keys::record(guild, last));
-                last -= 1;
-            }
+            let keys = disk.blocks_through(guild, Position::MAX).rev();
+            let keys = keys.take(FORGET_BATCH).collect::<Result<Vec<_>, _>>()?;
             let mentions = disk.mentions_through(guild, MessageId::new(u64::MAX), FORGET_BATCH)?;
-            let done = last == 0 && mentions.len() < FORGET_BATCH;
+            let done = keys.len() < FORGET_BATCH && mentions.len() < FORGET_BATCH;
+            batch.remove(&disk.snapshots, guild.get().to_be_bytes());
+            for key in keys {
+                batch.remove(&disk.blocks, key);
+            }
             for key in mentions {
                 batch.remove(&disk.messages, key);
             }
             if done {
                 batch.remove(&disk.meta, keys::trimmed(guild));
-                batch.remove(&disk.meta, keys::indexed(guild));
-            } else if disk.indexed(&disk.db.snapshot(), guild)? > last {
-                // What is appended after an interruption is behind the index.
-                batch.insert(&disk.meta, keys::indexed(guild), last.to_be_bytes());
+            }
+            // Nothing may fail between what is forgotten in memory and the commit, but the commit.
+            let bytes = commit.take();
+            if let Some(bytes) = &bytes {
+                let number = self.sorting.next_commit();
+                batch.insert(&disk.commits, keys::commit(number), bytes.clone());
+                disk.unsorted.forget(guild);
             }
             self.commit_forgotten(batch, guild)?;
+            if let Some(bytes) = bytes {
+                self.sorting.committed(bytes.len());
+            }
             self.line.beat();
             if done {
                 return Ok(());
@@ -50,6 +62,8 @@ impl Writer {
 
     /// Forgets a part of the old records of a guild, the oldest first, and of the index entries of its
     /// old messages. Tells whether nothing is left to be done.
+    ///
+    /// What of its log is not sorted is so with that: a restart would find what is forgotten by it still.
     pub(super) fn trim(
         &mut self,
         guild: GuildId,
@@ -63,31 +77,33 @@ impl Writer {
             return Ok(true);
         };
         // The last record stays, and with it the log's position.
-        let last = self.ends.find(disk, guild)?.position;
+        let last = *self.ends.find(disk, guild)?;
         let through = through.min(snapshot.position.min(last).saturating_sub(1));
         let mut batch = disk.db.batch().durability(Some(shared.mode));
         if disk.trimmed(guild)? < through {
             batch.insert(&disk.meta, keys::trimmed(guild), through.to_be_bytes());
         }
-        let records = disk.records_through(guild, through, FORGET_BATCH)?;
+        let keys = disk.blocks_through(guild, through);
+        let keys = keys.take(FORGET_BATCH).collect::<Result<Vec<_>, _>>()?;
         let mentions = disk.mentions_through(guild, messages, FORGET_BATCH)?;
-        let done = records.len() < FORGET_BATCH && mentions.len() < FORGET_BATCH;
-        for position in records {
-            batch.remove(&disk.records, keys::record(guild, position));
+        let done = keys.len() < FORGET_BATCH && mentions.len() < FORGET_BATCH;
+        for key in keys {
+            batch.remove(&disk.blocks, key);
         }
         for key in mentions {
             batch.remove(&disk.messages, key);
         }
-        // Nothing may fail between this and the commit. What is behind the index would be found by its record still: the index has it from now on, or what is over is forgotten.
-        if let Some(behind) = self.ends.find(disk, guild)?.due(disk, guild, 1)? {
-            for mention in behind {
-                if mention.message > messages {
-                    batch.insert(&disk.messages, keys::mention(guild, mention), []);
-                }
-            }
-            batch.insert(&disk.meta, keys::indexed(guild), last.to_be_bytes());
+        let unsorted = disk.unsorted.first(guild, last);
+        if let Some((first, records)) = &unsorted {
+            let gone = (through + 1).saturating_sub(*first) as usize;
+            let kept = records.get(gone..).unwrap_or_default();
+            let first = (*first).max(through + 1);
+            blocks::insert(&mut batch, disk, guild, first, kept, messages);
         }
         self.commit_forgotten(batch, guild)?;
+        if unsorted.is_some() {
+            disk.unsorted.forget_through(guild, last);
+        }
         Ok(done)
     }
 
@@ -104,7 +120,7 @@ impl Writer {
         batch: OwnedWriteBatch,
         guild: GuildId,
     ) -> Result<(), JournalError> {
-        let committed = self.shared.inject(|| batch.commit());
+        let committed = self.shared.inject(Commits::New, || batch.commit());
         committed.map_err(|error| self.failed(&error, vec![guild]))
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
-//! | `records` | guild, position | the record |
-//! | `messages` | guild, channel, message, position | nothing: the record there is about the message. Not of records after `i` |
+//! | `commits` | number | records as they came, see [`super::commits`] |
+//! | `blocks` | guild, last position, how many in two bytes if several | records, see [`super::blocks`] |
+//! | `messages` | guild, channel, message, position | nothing: the record there, which is sorted, is about the message |
 //! | `snapshots` | guild | position, the state |
 //! | `directory` | `u` user | the account as JSON |
 //! | `directory` | `h` user, `g` or `d`, guild | nothing: where the user is a member |
@@ -15,24 +16,27 @@
 //! | `meta` | `format` | the version of this layout |
 //! | `meta` | `sizes` | accounts, memberships, channels |
 //! | `meta` | `t` guild | the last position that was trimmed away |
-//! | `meta` | `i` guild | the last position that `messages` has entries of |
 //!
-//! Version 1 had neither `messages` nor `t`; version 2 had all entries in `messages` and no `i`. They are brought to version
-//! 3 when they are opened.
+//! Before version 4 there were no `commits`, and instead of `blocks` there was `records` with one record to a key. Version 1 had
+//! neither `messages` nor `t`. In version 3 `messages` lacked the records after a position that `meta` had under `i` guild.
+//! They are brought to version 4 when they are opened ([`super::upgrade`]).
 
-use super::ends::Mention;
+use super::index::Mention;
 use crate::auth::revocations::Revocation;
 use crate::protocol::{ChannelId, GuildId, MessageId, Position, UserId};
 
 /// The version of this layout.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
+/// The version with an index that has every record up to a mark.
+pub(super) const FORMAT_WITH_MARKS: u32 = 3;
 /// The version with an index that has every record.
-pub(super) const FORMAT_WITHOUT_MARKS: u32 = 2;
+pub(super) const FORMAT_WITH_WHOLE_INDEX: u32 = 2;
 /// The version without an index of messages.
 pub(super) const FORMAT_WITHOUT_INDEX: u32 = 1;
 pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const SIZES_KEY: &[u8] = b"sizes";
 
+/// A key of `blocks` for one record, with which those of all that have it or come after it begin.
 pub(super) fn record(guild: GuildId, position: Position) -> [u8; 16] {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&guild.get().to_be_bytes());
@@ -40,10 +44,33 @@ pub(super) fn record(guild: GuildId, position: Position) -> [u8; 16] {
     key
 }
 
-/// Guild and position of a key of `records`.
-pub(super) fn split_record(key: &[u8]) -> Option<(GuildId, Position)> {
-    let (guild, position) = key.split_at_checked(8)?;
-    Some((GuildId::new(number(guild)?), number(position)?))
+/// A key of `blocks` for several records.
+pub(super) fn block(guild: GuildId, last: Position, count: u16) -> [u8; 18] {
+    let mut key = [0; 18];
+    key[..16].copy_from_slice(&record(guild, last));
+    key[16..].copy_from_slice(&count.to_be_bytes());
+    key
+}
+
+/// Behind all keys of `blocks` of a guild.
+pub(super) fn last_block(guild: GuildId) -> [u8; 18] {
+    block(guild, Position::MAX, u16::MAX)
+}
+
+/// Guild, last position and number of records of a key of `blocks`.
+pub(super) fn split_block(key: &[u8]) -> Option<(GuildId, Position, usize)> {
+    let (guild, rest) = key.split_at_checked(8)?;
+    let (last, count) = rest.split_at_checked(8)?;
+    let count = match count {
+        [] => 1,
+        count => u16::from_be_bytes(count.try_into().ok()?),
+    };
+    Some((GuildId::new(number(guild)?), number(last)?, count.into()))
+}
+
+/// The number of a commit.
+pub(super) fn commit(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
 }
 
 /// A key of `messages`.
@@ -76,11 +103,6 @@ pub(super) fn trimmed(guild: GuildId) -> Vec<u8> {
     tagged(b't', guild.get(), &[])
 }
 
-/// Where it is kept how far the index of messages reaches in a guild's log.
-pub(super) fn indexed(guild: GuildId) -> Vec<u8> {
-    tagged(b'i', guild.get(), &[])
-}
-
 /// A number of eight bytes.
 pub(super) fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
@@ -100,6 +122,14 @@ fn tagged(tag: u8, first: u64, rest: &[&[u8]]) -> Vec<u8> {
         key.extend_from_slice(part);
     }
     key
+}
+
+/// Start of the keys of how far the index of messages reached in guilds' logs, in [`FORMAT_WITH_MARKS`].
+pub(super) const MARKS: &[u8] = b"i";
+
+/// Where it was kept how far the index of messages reaches in a guild's log.
+pub(super) fn mark(guild: GuildId) -> Vec<u8> {
+    [MARKS, &guild.get().to_be_bytes()].concat()
 }
 
 /// Start of the keys of revocations.

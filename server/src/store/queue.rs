@@ -75,6 +75,12 @@ impl<T> Queue<T> {
         Ok(length)
     }
 
+    /// Queues something for which there is always room. Nothing comes of it once the queue is closed and empty.
+    pub(super) fn push_unbounded(&self, item: T) {
+        self.lock().items.push_back((item, 0));
+        self.wake.notify_one();
+    }
+
     /// Waits for something and takes it; `None` once the queue is closed and empty.
     pub(super) fn pop(&self) -> Option<T> {
         let mut inside = self.lock();
@@ -132,6 +138,11 @@ impl<T> Queue<T> {
             into.push(item);
         }
         !(inside.closed && into.is_empty())
+    }
+
+    /// Whether nothing is taken any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// How much waits.

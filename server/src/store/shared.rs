@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use fjall::PersistMode;
@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::disk::Disk;
 use super::index::Indexer;
 use super::queue::{NotQueued, Queue};
+use super::sorter::Round;
 use super::writer::Request;
 use crate::auth::revocations::Revocations;
 use crate::counters::Counters;
@@ -29,14 +30,29 @@ pub(super) enum Stop {
     Unsettled(Vec<GuildId>),
 }
 
+/// What a commit is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Commits {
+    /// What somebody asked for.
+    New,
+    /// What was committed before, sorted.
+    Sorted,
+}
+
 pub(super) struct Shared {
     /// The data directory.
     pub(super) dir: PathBuf,
     pub(super) mode: PersistMode,
     pub(super) indexer: Indexer,
     pub(super) min_free_bytes: AtomicU64,
+    pub(super) unsorted_max_bytes: usize,
+    /// What no round of the sorter is about yet.
+    pub(super) unsorted_bytes: AtomicUsize,
     pub(super) queue: Queue<Request>,
     pub(super) reads: Queue<Job>,
+    /// For the sorter: one for a life at a time.
+    pub(super) rounds: Queue<Round>,
+    life: AtomicU64,
     pub(super) counters: Arc<Counters>,
     /// None while it is opened again, and once it is closed.
     disk: RwLock<Option<Disk>>,
@@ -69,8 +85,12 @@ impl Shared {
                 PersistMode::Buffer
             },
             min_free_bytes: AtomicU64::new(settings.min_free_bytes),
+            unsorted_max_bytes: settings.unsorted_max_bytes,
+            unsorted_bytes: AtomicUsize::new(0),
             queue: Queue::new(super::QUEUE_REQUESTS, super::QUEUE_BYTES),
             reads: Queue::new(super::QUEUE_READS, usize::MAX),
+            rounds: Queue::new(usize::MAX, usize::MAX),
+            life: AtomicU64::new(0),
             counters,
             disk: RwLock::new(Some(disk)),
             broken: AtomicBool::new(false),
@@ -151,6 +171,22 @@ impl Shared {
         }
     }
 
+    /// How often the database was opened again. That changes with the database, under its lock.
+    pub(super) fn life(&self) -> u64 {
+        self.life.load(Ordering::Acquire)
+    }
+
+    /// It was.
+    pub(super) fn begin_life(&self) {
+        self.life.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn note_unsorted(&self, bytes: usize) {
+        self.unsorted_bytes.store(bytes, Ordering::Relaxed);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.counters.store_unsorted.set(bytes);
+    }
+
     pub(super) fn note_queue(&self, length: usize) {
         let length = i64::try_from(length).unwrap_or(i64::MAX);
         self.counters.store_queue.set(length);
@@ -204,22 +240,47 @@ impl Shared {
         })
     }
 
-    /// Does a commit; tests make it fail before or after.
+    /// Does a commit, of what is new or of what is sorted; tests make it fail before or after.
     #[cfg(not(test))]
     #[allow(clippy::unused_self)] // the tests' one looks there
-    pub(super) fn inject<T>(&self, commit: impl FnOnce() -> fjall::Result<T>) -> fjall::Result<T> {
+    pub(super) fn inject<T>(
+        &self,
+        _: Commits,
+        commit: impl FnOnce() -> fjall::Result<T>,
+    ) -> fjall::Result<T> {
         commit()
     }
 
     #[cfg(test)]
-    pub(super) fn inject<T>(&self, commit: impl FnOnce() -> fjall::Result<T>) -> fjall::Result<T> {
+    pub(super) fn inject<T>(
+        &self,
+        of: Commits,
+        commit: impl FnOnce() -> fjall::Result<T>,
+    ) -> fjall::Result<T> {
         use super::tests::Fault;
-        let fault = self.fault.lock().unwrap().take();
         let failed = || fjall::Error::Io(std::io::Error::other("made to fail"));
-        match fault {
-            None => commit(),
-            Some(Fault::Before) => Err(failed()),
-            Some(Fault::After) => commit().and(Err(failed())),
+        let mut fault = self.fault.lock().unwrap();
+        let (is_before, is_after) = match of {
+            Commits::New => (
+                matches!(*fault, Some(Fault::Before)),
+                matches!(*fault, Some(Fault::After)),
+            ),
+            Commits::Sorted => (
+                matches!(*fault, Some(Fault::BeforeSorted)),
+                matches!(*fault, Some(Fault::AfterSorted)),
+            ),
+        };
+        if is_before || is_after {
+            *fault = None;
         }
+        drop(fault);
+        if is_before {
+            return Err(failed());
+        }
+        let result = commit();
+        if is_after {
+            return result.and(Err(failed()));
+        }
+        result
     }
 }

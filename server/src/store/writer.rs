@@ -12,7 +12,9 @@ use super::change;
 use super::disk::{DirLock, Disk};
 use super::draft::Draft;
 use super::ends::Ends;
-use super::shared::{Shared, Stop};
+use super::shared::{Commits, Shared, Stop};
+use super::sorter::Round;
+use super::sorting::Sorting;
 use super::space::Space;
 use crate::clock;
 use crate::directory::{Change, DirectoryError};
@@ -55,6 +57,11 @@ pub(super) enum Request {
     Change {
         change: Change,
         answer: Answer<(), DirectoryError>,
+    },
+    /// The sorter is done.
+    Sorted {
+        round: Round,
+        result: fjall::Result<()>,
     },
 }
 
@@ -103,6 +110,7 @@ impl Request {
             Self::Change { answer, .. } => {
                 drop(answer.send(Err(DirectoryError::Unavailable(why.to_owned()))));
             }
+            Self::Sorted { .. } => {}
         }
     }
 }
@@ -112,6 +120,9 @@ pub(super) struct Writer {
     pub(super) lock: DirLock,
     pub(super) space: Space,
     pub(super) ends: Ends,
+    pub(super) sorting: Sorting,
+    /// What forgets something, and waits until nothing is sorted.
+    pub(super) deferred: Vec<Request>,
     /// A commit has just failed: the database is opened again at once.
     pub(super) failed: bool,
     pub(super) line: Arc<Lifeline>,
@@ -148,6 +159,9 @@ impl Writer {
     }
 
     fn close(self) {
+        for request in self.deferred {
+            request.refuse("the store is closed");
+        }
         let mut disk = self.shared.disk_mut();
         if let Some(disk) = disk.take()
             && let Err(error) = disk.db.persist(PersistMode::SyncAll)
@@ -176,13 +190,17 @@ impl Writer {
         *slot = None;
         let opened = Disk::open(&self.shared.dir, self.shared.indexer).and_then(|disk| {
             let sizes = disk.sizes()?;
-            Ok((disk, sizes))
+            self.shared.begin_life();
+            let life = self.shared.life();
+            let sorting = Sorting::find(&disk, self.shared.unsorted_max_bytes, life)?;
+            Ok((disk, sizes, sorting))
         });
         match opened {
-            Ok((disk, sizes)) => {
+            Ok((disk, sizes, sorting)) => {
                 *slot = Some(disk);
                 drop(slot);
                 self.ends.clear();
+                self.sorting = sorting;
                 self.shared.set_sizes(sizes);
                 self.shared.healed();
                 tracing::info!(short_of_space = short, "the store was opened again");
@@ -195,25 +213,40 @@ impl Writer {
         let mut run = Vec::with_capacity(requests.len());
         for request in requests {
             match request {
-                Request::Remove { guild, answer } => {
+                Request::Sorted { round, result } => self.sorted(&round, result),
+                Request::Remove { .. } | Request::Trim { .. } => {
                     self.commit(std::mem::take(&mut run));
-                    let removed = self.remove(guild);
-                    Pending::Unit(answer, removed).settle();
-                }
-                Request::Trim {
-                    guild,
-                    through,
-                    messages,
-                    answer,
-                } => {
-                    self.commit(std::mem::take(&mut run));
-                    // Whoever asked may be gone.
-                    drop(answer.send(self.trim(guild, through, messages)));
+                    self.forget(request);
                 }
                 other => run.push(other),
             }
         }
         self.commit(run);
+        if !self.sorting.is_under_way() && !self.deferred.is_empty() {
+            let deferred = std::mem::take(&mut self.deferred);
+            self.serve(deferred);
+        }
+    }
+
+    fn forget(&mut self, request: Request) {
+        match request {
+            // What the sorter has read would come back.
+            request if self.sorting.is_under_way() => self.deferred.push(request),
+            Request::Remove { guild, answer } => {
+                let removed = self.remove(guild);
+                Pending::Unit(answer, removed).settle();
+            }
+            Request::Trim {
+                guild,
+                through,
+                messages,
+                answer,
+            } => {
+                // Whoever asked may be gone.
+                drop(answer.send(self.trim(guild, through, messages)));
+            }
+            _ => unreachable!("it forgets nothing"),
+        }
     }
 
     fn commit(&mut self, requests: Vec<Request>) {
@@ -222,9 +255,15 @@ impl Writer {
         }
         let shared = Arc::clone(&self.shared);
         let disk = shared.disk();
-        let Some(disk) = disk.as_ref().filter(|_| shared.accepts_writes()) else {
+        let is_full = self.sorting.is_full();
+        let takes = shared.accepts_writes() && !is_full;
+        let Some(disk) = disk.as_ref().filter(|_| takes) else {
             shared.counters.store_refused.inc_by(requests.len() as u64);
-            let why = shared.refusal();
+            let why = if is_full {
+                "too much waits to be sorted".to_owned()
+            } else {
+                shared.refusal()
+            };
             for request in requests {
                 request.refuse(&why);
             }
@@ -252,7 +291,7 @@ impl Writer {
                 Request::Change { change, answer } => {
                     Pending::Change(answer, change::make(change, &mut draft))
                 }
-                Request::Remove { .. } | Request::Trim { .. } => {
+                Request::Remove { .. } | Request::Trim { .. } | Request::Sorted { .. } => {
                     unreachable!("what forgets has commits of its own")
                 }
             });
@@ -260,15 +299,20 @@ impl Writer {
         let records = draft.records() as u64;
         let guilds: Vec<GuildId> = draft.guilds().collect();
         let start = clock::now();
-        let committed = shared.inject(|| draft.commit(shared.mode));
+        let number = self.sorting.next_commit();
+        let committed = shared.inject(Commits::New, || draft.commit(number, shared.mode));
         match committed {
-            Ok(sizes) => {
+            Ok(written) => {
                 let counters = &shared.counters;
                 counters.store_commit_seconds.observe(start.elapsed());
                 counters.store_commits.inc();
                 counters.store_records.inc_by(records);
-                shared.set_sizes(sizes);
+                shared.set_sizes(written.sizes);
                 pending.into_iter().for_each(Pending::settle);
+                if written.bytes > 0 {
+                    self.sorting.committed(written.bytes);
+                }
+                self.look_after_sorting(disk);
             }
             Err(error) => {
                 let failure = self.failed(&error, guilds);

@@ -33,6 +33,8 @@ const EARLY: u32 = 8;
 const EARLY_MS: std::ops::Range<u64> = 0..20;
 /// How long every second server or so holds events back, in milliseconds.
 const PACE_MS: u64 = 40;
+/// Bytes of records, a few hundred of them, that begin to be sorted in every second server or so.
+const UNSORTED_BYTES: u64 = 64 << 10;
 /// Clients of each account that publishes.
 const CLIENTS: usize = 2;
 /// Requests that each makes in a round, about: the shorter the round, the denser.
@@ -206,6 +208,10 @@ impl Run {
         if self.random.bool() {
             // What is held back is on its way as well.
             setup = setup.set(format!("gateway.pace_min_ms={PACE_MS}"));
+        }
+        if self.random.bool() {
+            // It is killed while it sorts as well.
+            setup = setup.set(format!("store.unsorted_max_bytes={UNSORTED_BYTES}"));
         }
         let started = tokio::task::spawn_blocking(|| setup.start()).await;
         self.server = started.expect("the server starts again");

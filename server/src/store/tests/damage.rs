@@ -1,7 +1,6 @@
 //! What is left where the end of the newest file is missing.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
 
 use super::*;
 
@@ -63,7 +62,7 @@ fn a_cut_tail_leaves_a_beginning_of_every_log() {
         for cut in [0, 1, 7, 60, 61, 300, 5_000] {
             for filled in [false, true] {
                 let copy = copies.path().join(format!("{cut}-{filled}"));
-                copy_folder(folder.path(), &copy);
+                copy_store(&store, folder.path(), &copy);
                 let (path, end) = newest_file(&copy);
                 let file = File::options().write(true).open(path).unwrap();
                 let whole = file.metadata().unwrap().len();
