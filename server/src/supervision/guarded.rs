@@ -85,15 +85,18 @@ fn spawn_here<A>(
     context.set_mailbox_capacity(usize::MAX >> 4);
     let actor = make(&mut context);
     #[allow(clippy::disallowed_methods)] // one per actor, ends with it
-    actix_rt::spawn(Guarded {
-        actor: Some(Box::new(context.into_future(actor))),
+    actix_rt::spawn(Guarded(Box::new(Marked {
+        actor: Some(context.into_future(actor)),
         mark,
-    });
+    })));
 }
 
-/// An actor with its mailbox, polled under guard.
-struct Guarded<A: Actor<Context = Context<A>>> {
-    actor: Option<Box<ContextFut<A, Context<A>>>>,
+/// An actor with its mailbox, polled under guard. A pointer and no more: what a task takes is rounded up to 128 bytes.
+struct Guarded<A: Actor<Context = Context<A>>>(Box<Marked<A>>);
+
+/// An actor until its end, and how its thread knows of it.
+struct Marked<A: Actor<Context = Context<A>>> {
+    actor: Option<ContextFut<A, Context<A>>>,
     mark: Option<Mark>,
 }
 
@@ -107,46 +110,44 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
-        let began = self.mark.as_ref().map(Mark::begin);
-        let polled = self.poll_guarded(task);
-        if let (Some(mark), Some(began)) = (&self.mark, began) {
+        let Marked { actor, mark } = &mut *self.0;
+        let Some(running) = actor else {
+            return Poll::Ready(());
+        };
+        let began = mark.as_ref().map(Mark::begin);
+        let polled = poll_guarded(running, task);
+        if polled.is_ready() {
+            drop_quietly(actor.take());
+        }
+        if let (Some(mark), Some(began)) = (mark, began) {
             mark.end(began);
         }
         polled
     }
 }
 
-impl<A> Guarded<A>
+/// Polls an actor and restarts it where it panics; ready once it is at its end.
+fn poll_guarded<A>(actor: &mut ContextFut<A, Context<A>>, task: &mut TaskContext<'_>) -> Poll<()>
 where
     A: Actor<Context = Context<A>> + Supervised,
 {
-    fn poll_guarded(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
-        let Some(actor) = &mut self.actor else {
-            return Poll::Ready(());
-        };
-        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut **actor).poll(task)));
-        let panic = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(())) => {
-                self.actor = None;
-                return Poll::Ready(());
-            }
-            Err(panic) => panic,
-        };
-        tracing::error!(
-            actor = std::any::type_name::<A>(),
-            panic = message(&*panic),
-            "an actor panicked"
-        );
-        if let Ok(true) = catch_unwind(AssertUnwindSafe(|| actor.restart())) {
-            // The others of the thread have their turn first.
-            task.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        // Nobody can reach it any more, or it cannot even be restarted.
-        drop_quietly(self.actor.take());
-        Poll::Ready(())
+    let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *actor).poll(task)));
+    let panic = match polled {
+        Ok(polled) => return polled,
+        Err(panic) => panic,
+    };
+    tracing::error!(
+        actor = std::any::type_name::<A>(),
+        panic = message(&*panic),
+        "an actor panicked"
+    );
+    if let Ok(true) = catch_unwind(AssertUnwindSafe(|| actor.restart())) {
+        // The others of the thread have their turn first.
+        task.waker().wake_by_ref();
+        return Poll::Pending;
     }
+    // Nobody can reach it any more, or it cannot even be restarted.
+    Poll::Ready(())
 }
 
 /// Drops what may panic again.
