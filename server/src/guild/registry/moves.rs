@@ -122,7 +122,7 @@ impl Registry {
     pub(super) fn movable(
         &self,
         guild: GuildId,
-    ) -> Result<RefMut<'_, GuildId, Running>, MoveError> {
+    ) -> Result<RefMut<'_, GuildId, Box<Running>>, MoveError> {
         let entry = self.inner.running.get_mut(&guild);
         let entry = entry.ok_or(MoveError::NotRunning(guild))?;
         if !entry.mailer.is_open() {
