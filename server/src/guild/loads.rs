@@ -4,6 +4,7 @@
 //! or whose figures have not come to rest yet.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -33,15 +34,18 @@ pub struct Load {
     pub offered: f64,
 }
 
-/// A [`Load`] that one thread writes and any may read.
+/// A [`Load`] that one thread writes and any may read. It takes no memory before a guild is busy for the first time.
 #[derive(Debug, Default)]
-pub struct LoadFigures([AtomicU64; 4]);
+pub struct LoadFigures(OnceLock<Box<[AtomicU64; 4]>>);
 
 impl LoadFigures {
     /// Reads it.
     pub fn get(&self) -> Load {
+        let Some(figures) = self.0.get() else {
+            return Load::default();
+        };
         let [share, delay, events, offered] =
-            std::array::from_fn(|i| f64::from_bits(self.0[i].load(Ordering::Relaxed)));
+            std::array::from_fn(|i| f64::from_bits(figures[i].load(Ordering::Relaxed)));
         Load {
             share,
             queue_delay: Duration::from_secs_f64(delay),
@@ -51,9 +55,12 @@ impl LoadFigures {
     }
 
     pub(super) fn set(&self, load: Load) {
+        if self.0.get().is_none() && load == Load::default() {
+            return;
+        }
         let delay = load.queue_delay.as_secs_f64();
         let figures = [load.share, delay, load.events, load.offered];
-        for (figure, value) in self.0.iter().zip(figures) {
+        for (figure, value) in self.0.get_or_init(Box::default).iter().zip(figures) {
             figure.store(value.to_bits(), Ordering::Relaxed);
         }
     }
