@@ -14,6 +14,7 @@ mod recent;
 pub mod registry;
 pub mod remote;
 pub mod router;
+mod seldom;
 pub mod stats;
 pub mod sweep;
 pub mod watchdog;

@@ -18,7 +18,7 @@ mod waits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Supervised};
 pub use mail::GuildMail;
@@ -32,16 +32,15 @@ use super::command::Request;
 use super::core::{Attach, GuildCore, Moment, Output};
 use super::recent::RecentItems;
 use super::registry::{Registry, Tenure};
+use super::seldom::Seldom;
 use super::stats::{GuildStats, Health};
 use crate::clock;
 use crate::fanout::mail::{GuildNews, HubLink};
 use crate::fanout::{HubId, Item};
-use crate::journal::JournalFuture;
 use crate::protocol::{GuildId, MessageId, Position, UserId};
 use crate::spans::{self, Stretch};
-use crate::supervision::budget::RestartBudget;
 use crate::supervision::mail::Mail;
-use retention::Trimming;
+use retention::{Trimming, Trims};
 use snapshots::Unripe;
 
 /// Messages handled before the executor's other guilds get their turn.
@@ -73,7 +72,7 @@ pub struct GuildActor {
     tools: Arc<GuildTools>,
     registry: Registry,
     stats: Arc<GuildStats>,
-    tickets: Slab<asked::Asked>,
+    tickets: Seldom<Slab<asked::Asked>>,
     stages: Option<Box<asked::Stages>>,
     subscriptions: SmallVec<[Subscription; 1]>,
     recent: RecentItems,
@@ -81,39 +80,25 @@ pub struct GuildActor {
     returning: Option<Box<Returning>>,
     /// The position at the last housekeeping.
     seen_position: Position,
-    append_started: Option<Instant>,
-    in_flight: Option<JournalFuture<Position>>,
-    /// From its first append on, until nothing happens any more.
-    company: Option<Box<company::Company>>,
+    appends: Seldom<append::Appends>,
     /// Messages handled since the last yield.
     handled: u32,
     /// Tells this actor from another one of the guild.
     tenure: Tenure,
     /// Tells the state from the ones before it: what was begun for those is of no use to it.
     life: u64,
-    /// The position of the last claim of this actor, or of those that handed over to it.
-    epoch: Option<Position>,
-    /// Where its claim will stand that is not acknowledged.
-    claiming: Option<Position>,
+    /// The position of the last claim of this actor, or of those that handed over to it; 0 where there is none.
+    epoch: Position,
     /// Whether the log is this actor's; without it, only reads are served.
     claimed: bool,
-    budget: RestartBudget,
-    /// When it panicked, until it serves again.
-    fell: Option<Instant>,
-    /// How long the next load waits.
-    backoff: Duration,
+    mishaps: Seldom<recovery::Mishaps>,
     // Boxed, as what follows and some of what is above: a guild at rest has none of it, and each would make room for it.
     in_hand: Option<Box<InHand>>,
-    retry: Option<Box<InHand>>,
-    /// The state before a panic or a failed append, with the answers that wait.
-    former: Option<Box<GuildCore>>,
     /// Who waits for records to be read back, with the position that they have.
-    parked: Vec<(Position, rejoin::Parked)>,
+    parked: Seldom<Vec<(Position, rejoin::Parked)>>,
     /// Requests that wait for messages to be read back.
     recalls: Option<Box<recall::Recalls>>,
-    /// When it was last looked which messages are over.
-    looked_at_history: Option<Instant>,
-    trimming: Trimming,
+    trims: Seldom<Trims>,
     /// Bytes of records after the snapshot, and of the snapshot.
     tail_bytes: usize,
     snapshot_bytes: usize,
@@ -141,34 +126,26 @@ impl GuildActor {
         Self {
             id,
             core: GuildCore::with_settings(id, tools.settings.core.clone()),
-            budget: RestartBudget::new(tools.settings.budget),
             tools,
             registry,
             stats,
-            tickets: Slab::new(),
+            tickets: Seldom::new(),
             stages: None,
             subscriptions: SmallVec::new(),
             recent: RecentItems::default(),
             returning: None,
             seen_position: 0,
-            append_started: None,
-            in_flight: None,
-            company: None,
+            appends: Seldom::new(),
             handled: 0,
             tenure,
             life: 0,
-            epoch: None,
-            claiming: None,
+            epoch: 0,
             claimed: false,
-            fell: None,
-            backoff: Duration::ZERO,
+            mishaps: Seldom::new(),
             in_hand: None,
-            retry: None,
-            former: None,
-            parked: Vec::new(),
+            parked: Seldom::new(),
             recalls: None,
-            looked_at_history: None,
-            trimming: Trimming::Idle,
+            trims: Seldom::new(),
             tail_bytes: 0,
             snapshot_bytes: 0,
             unripe: None,
@@ -354,7 +331,7 @@ impl GuildActor {
         if idle && !self.core.exists() && !self.forget_deleted(ctx) {
             return;
         }
-        let idle = idle && !matches!(self.trimming, Trimming::UnderWay(_));
+        let idle = idle && !matches!(self.trims.stage, Trimming::UnderWay(_));
         let leaves = idle && (unused || !self.core.exists());
         if leaves && self.registry.retire(self.id, self.tenure.incarnation) {
             ctx.stop();
@@ -391,10 +368,13 @@ impl GuildActor {
 
     /// Gives back the room of queues that are empty.
     fn give_back(&mut self) {
-        self.tickets.shrink_to_fit();
+        self.tickets.give_back();
         self.returning.take_if(|returning| returning.is_empty());
+        self.parked.give_back();
         self.subscriptions.shrink_to_fit();
-        self.company.take_if(|_| self.core.is_settled());
+        self.appends.give_back();
+        self.mishaps.give_back();
+        self.trims.give_back();
         self.core.give_back();
     }
 }

@@ -22,6 +22,7 @@ mod guilds;
 mod history;
 mod json;
 mod limits;
+mod member_map;
 mod members;
 mod memory;
 mod mentions;
@@ -64,6 +65,7 @@ use self::render::Items;
 use self::state::{Life, State};
 use super::command::{Outcome, Request};
 use super::event::Event;
+use super::seldom::Seldom;
 use crate::fanout::{Attachment, HubId, Item};
 use crate::journal::NewRecord;
 use crate::protocol::objects::{Member, Presence};
@@ -167,7 +169,7 @@ pub struct GuildCore {
     settings: Arc<CoreSettings>,
     state: State,
     outbox: Outbox,
-    attached: Attached,
+    attached: Seldom<Attached>,
 }
 
 impl GuildCore {
@@ -182,7 +184,7 @@ impl GuildCore {
             settings: settings.into(),
             state: State::new(id),
             outbox: Outbox::default(),
-            attached: Attached::default(),
+            attached: Seldom::new(),
         }
     }
 
@@ -198,15 +200,16 @@ impl GuildCore {
             settings: settings.into(),
             state,
             outbox,
-            attached: Attached::default(),
+            attached: Seldom::new(),
         })
     }
 
     /// Gives back the room of queues that are empty.
     pub fn give_back(&mut self) {
         self.outbox.give_back();
+        self.attached.give_back();
         if let Ok(guild) = self.state.guild_mut() {
-            guild.memory.give_back();
+            guild.give_back();
         }
     }
 
@@ -258,13 +261,13 @@ impl GuildCore {
 
     /// A member.
     pub fn member_of(&self, user: UserId) -> Option<&Arc<Member>> {
-        self.state.guild().ok()?.members.get(&user)
+        self.state.guild().ok()?.members.get(user)
     }
 
     /// The ids of all members, rising.
     pub fn member_ids(&self) -> impl Iterator<Item = UserId> + '_ {
         let guild = self.state.guild().ok();
-        guild.into_iter().flat_map(|g| g.members.keys().copied())
+        guild.into_iter().flat_map(|g| g.members.keys())
     }
 
     /// The ids of all channels, rising.
@@ -321,7 +324,7 @@ impl GuildCore {
 
     /// Notes a session that a hub had attached before the guild was loaded anew; nobody is told.
     pub fn restore(&mut self, attach: &Attach) {
-        let is_member = |guild: &state::Guild| guild.members.contains_key(&attach.user);
+        let is_member = |guild: &state::Guild| guild.members.contains(attach.user);
         if self.state.guild().is_ok_and(is_member) {
             self.attached.attach(attach);
         }
@@ -399,7 +402,7 @@ impl GuildCore {
         };
         match &event {
             Event::MemberLeft { user } => self.attached.forget(user.id),
-            Event::GuildDeleted => self.attached = Attached::default(),
+            Event::GuildDeleted => self.attached = Seldom::new(),
             _ => {}
         }
         let position = self.state.position + 1;
@@ -426,7 +429,7 @@ impl GuildCore {
 
     fn view_for(&mut self, at: &Moment, attach: &Attach) -> Result<Attachment, ApiError> {
         let guild = self.state.guild()?;
-        let member = guild.members.get(&attach.user);
+        let member = guild.members.get(attach.user);
         let member = Arc::clone(member.ok_or(ApiError::UNKNOWN_MEMBER)?);
         if self.attached.attach(attach) {
             self.tell_presence(attach.user);
@@ -455,7 +458,7 @@ impl GuildCore {
         if guild.direct || !self.attached.wants_presences() {
             return;
         }
-        if let Some(member) = guild.members.get(&user) {
+        if let Some(member) = guild.members.get(user) {
             let offline = offline();
             let shown = self.attached.shown(user).unwrap_or(&offline);
             let item = render::presence_item(guild.settings.id, &member.user, shown);

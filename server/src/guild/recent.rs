@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::seldom::{Blank, Seldom};
 use crate::fanout::Item;
 use crate::protocol::Position;
 
@@ -28,10 +29,26 @@ const AWAITED: Bounds = Bounds {
 /// A bounded tail of the items that went to the hubs.
 #[derive(Debug, Default)]
 pub(super) struct RecentItems {
-    items: VecDeque<(Position, Item)>,
-    bytes: usize,
+    kept: Seldom<Kept>,
     /// Every item after this position is kept.
     complete_after: Position,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    items: VecDeque<(Position, Item)>,
+    bytes: usize,
+}
+
+impl Blank for Kept {
+    const BLANK: &'static Self = &Self {
+        items: VecDeque::new(),
+        bytes: 0,
+    };
+
+    fn is_blank(&self) -> bool {
+        self.items.is_empty()
+    }
 }
 
 impl RecentItems {
@@ -49,21 +66,22 @@ impl RecentItems {
         let Some(position) = item.position() else {
             return;
         };
-        self.bytes += size(item);
-        self.items.push_back((position, item.clone()));
+        let kept = &mut *self.kept;
+        kept.bytes += size(item);
+        kept.items.push_back((position, item.clone()));
         let bounds = if is_awaited { AWAITED } else { USUAL };
-        while self.items.len() > bounds.items || self.bytes > bounds.bytes {
-            let Some((position, item)) = self.items.pop_front() else {
+        while kept.items.len() > bounds.items || kept.bytes > bounds.bytes {
+            let Some((position, item)) = kept.items.pop_front() else {
                 break;
             };
-            self.bytes -= size(&item);
+            kept.bytes -= size(&item);
             self.complete_after = position;
         }
     }
 
     /// Forgets everything; a stretch from before now is no longer to be had.
     pub(super) fn clear(&mut self) {
-        if let Some((position, _)) = self.items.back() {
+        if let Some((position, _)) = self.kept.items.back() {
             self.complete_after = *position;
         }
         *self = Self::starting_after(self.complete_after);
@@ -79,8 +97,8 @@ impl RecentItems {
         }
         for item in items.into_iter().rev() {
             if let Some(position) = item.position() {
-                self.bytes += size(&item);
-                self.items.push_front((position, item));
+                self.kept.bytes += size(&item);
+                self.kept.items.push_front((position, item));
             }
         }
         self.complete_after = since;
@@ -96,7 +114,7 @@ impl RecentItems {
         if position < self.complete_after {
             return None;
         }
-        let missed = self.items.iter().filter(|(at, _)| *at > position);
+        let missed = self.kept.items.iter().filter(|(at, _)| *at > position);
         Some(missed.map(|(_, item)| item.clone()).collect())
     }
 }
@@ -153,9 +171,13 @@ mod tests {
         for position in 2_002..=100_000 {
             recent.push(&item(position, 10), true);
         }
-        assert_eq!(recent.items.len(), AWAITED.items, "bounded all the same");
+        assert_eq!(
+            recent.kept.items.len(),
+            AWAITED.items,
+            "bounded all the same"
+        );
         recent.push(&item(100_001, 10), false);
-        assert_eq!(recent.items.len(), USUAL.items);
+        assert_eq!(recent.kept.items.len(), USUAL.items);
     }
 
     #[test]
@@ -165,7 +187,7 @@ mod tests {
             recent.push(&item(position, 20_000), false);
             recent.push(&item(position, 20_000), false);
         }
-        assert!(recent.bytes <= USUAL.bytes);
+        assert!(recent.kept.bytes <= USUAL.bytes);
         for position in 0..=100 {
             if let Some(items) = recent.since(position) {
                 assert_eq!(items.len() as u64, 2 * (100 - position));

@@ -18,12 +18,10 @@ pub struct BudgetSettings {
 }
 
 /// The restarts of one actor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RestartBudget {
-    settings: BudgetSettings,
     /// When it panicked, within the window, oldest first.
-    #[allow(clippy::box_collection)] // hardly any actor ever has one
-    panics: Option<Box<VecDeque<Instant>>>,
+    panics: VecDeque<Instant>,
 }
 
 /// What is to be done after a panic.
@@ -37,24 +35,27 @@ pub enum Verdict {
 
 impl RestartBudget {
     /// A whole budget.
-    pub const fn new(settings: BudgetSettings) -> Self {
+    pub const fn new() -> Self {
         Self {
-            settings,
-            panics: None,
+            panics: VecDeque::new(),
         }
     }
 
+    /// Whether nothing of it was used.
+    pub fn is_whole(&self) -> bool {
+        self.panics.is_empty()
+    }
+
     /// Notes a panic.
-    pub fn panicked(&mut self, now: Instant) -> Verdict {
-        let window = self.settings.window;
-        let panics = self.panics.get_or_insert_default();
+    pub fn panicked(&mut self, settings: &BudgetSettings, now: Instant) -> Verdict {
+        let panics = &mut self.panics;
         while panics
             .front()
-            .is_some_and(|at| now.duration_since(*at) > window)
+            .is_some_and(|at| now.duration_since(*at) > settings.window)
         {
             panics.pop_front();
         }
-        if panics.len() >= self.settings.restarts {
+        if panics.len() >= settings.restarts {
             return Verdict::Quarantine;
         }
         let wait = match panics.len() {
@@ -70,7 +71,7 @@ impl RestartBudget {
 
     /// Makes the budget whole again.
     pub fn reset(&mut self) {
-        self.panics = None;
+        self.panics.clear();
     }
 }
 
@@ -82,16 +83,19 @@ mod tests {
     #[test]
     fn the_waits_double_until_the_budget_is_spent_and_old_panics_are_forgiven() {
         let start = clock::now();
-        let mut budget = RestartBudget::new(BudgetSettings {
+        let settings = BudgetSettings {
             restarts: 3,
             window: Duration::from_secs(60),
-        });
-        let waits: Vec<Verdict> = (0..4).map(|_| budget.panicked(start)).collect();
+        };
+        let mut budget = RestartBudget::new();
+        let mut panicked = |now| budget.panicked(&settings, now);
+        let waits: Vec<Verdict> = (0..4).map(|_| panicked(start)).collect();
         let wait = |ms| Verdict::Restart(Duration::from_millis(ms));
         assert_eq!(waits, [wait(0), wait(10), wait(20), Verdict::Quarantine]);
         let later = start + Duration::from_secs(61);
-        assert_eq!(budget.panicked(later), wait(0));
+        assert_eq!(panicked(later), wait(0));
         budget.reset();
-        assert_eq!(budget.panicked(later), wait(0));
+        assert!(budget.is_whole());
+        assert_eq!(budget.panicked(&settings, later), wait(0));
     }
 }

@@ -7,15 +7,41 @@ use std::time::Instant;
 use actix::{AsyncContext, Context};
 
 use super::GuildActor;
+use super::company::Company;
 use super::waits::waits;
 use crate::clock;
 use crate::guild::core::Batch;
+use crate::guild::seldom::Blank;
 use crate::guild::stats::GuildStats;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, JournalFuture};
 use crate::protocol::Position;
 use crate::spans;
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
+
+/// The append in flight, and what hangs on it.
+#[derive(Default)]
+pub(super) struct Appends {
+    pub(super) started: Option<Instant>,
+    pub(super) in_flight: Option<JournalFuture<Position>>,
+    /// Where the actor's claim will stand that is not acknowledged.
+    pub(super) claiming: Option<Position>,
+    /// Of no more use once nothing is written any more.
+    pub(super) company: Company,
+}
+
+impl Blank for Appends {
+    const BLANK: &'static Self = &Self {
+        started: None,
+        in_flight: None,
+        claiming: None,
+        company: Company::new(),
+    };
+
+    fn is_blank(&self) -> bool {
+        self.in_flight.is_none() && self.claiming.is_none() && !self.company.is_waiting()
+    }
+}
 
 impl GuildActor {
     /// Appends what is pending and lets out what may leave.
@@ -30,7 +56,7 @@ impl GuildActor {
     }
 
     pub(super) fn append(&mut self, batch: Batch, now: Instant, ctx: &mut Context<Self>) {
-        self.append_started = Some(now);
+        self.appends.started = Some(now);
         self.tail_bytes += batch
             .records
             .iter()
@@ -42,13 +68,13 @@ impl GuildActor {
         let append = faults::append(id, append);
         #[cfg(not(any(test, feature = "fault-points")))]
         let append = append();
-        self.in_flight = Some(append);
+        self.appends.in_flight = Some(append);
         self.await_append(ctx);
     }
 
     /// Goes on when the append in flight has ended.
     pub(super) fn await_append(&self, ctx: &mut Context<Self>) {
-        if self.in_flight.is_some() {
+        if self.appends.in_flight.is_some() {
             let life = self.life;
             ctx.spawn(waits(move |actor, ctx, task| {
                 actor.awaits_append(life, ctx, task)
@@ -61,7 +87,7 @@ impl GuildActor {
         result: Result<Position, JournalError>,
         ctx: &mut Context<Self>,
     ) {
-        if let Some(started) = self.append_started.take() {
+        if let Some(started) = self.appends.started.take() {
             let append_seconds = &self.tools.counters.append_seconds;
             append_seconds.observe(started.elapsed());
             let append = spans::is_on().then(|| (started, clock::now()));
@@ -93,13 +119,13 @@ impl GuildActor {
         if self.life != life {
             return Poll::Ready(());
         }
-        let Some(append) = &mut self.in_flight else {
+        let Some(append) = &mut self.appends.in_flight else {
             return Poll::Ready(());
         };
         let Poll::Ready(result) = append.as_mut().poll(task) else {
             return Poll::Pending;
         };
-        self.in_flight = None;
+        self.appends.in_flight = None;
         self.append_ended(result, ctx);
         Poll::Ready(())
     }

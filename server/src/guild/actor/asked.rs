@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use slab::Slab;
 use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::guild::command::{Command, Outcome};
+use crate::guild::seldom::Blank;
 use crate::protocol::GuildId;
 use crate::spans::{GuildSpan, Stretch, Way};
 
@@ -26,6 +28,14 @@ pub(super) struct Asked {
 pub(super) struct Stages {
     pub(super) append: Option<Stretch>,
     pub(super) fan_out: Option<Stretch>,
+}
+
+impl Blank for Slab<Asked> {
+    const BLANK: &'static Self = &Self::new();
+
+    fn is_blank(&self) -> bool {
+        self.is_empty()
+    }
 }
 
 impl Asked {

@@ -55,6 +55,12 @@ pub(super) struct Company {
 
 impl Default for Company {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Company {
+    pub(super) const fn new() -> Self {
         Self {
             before: None,
             last: None,
@@ -66,9 +72,12 @@ impl Default for Company {
             pause: AGAIN,
         }
     }
-}
 
-impl Company {
+    /// Whether an append waits for its time.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.timer.is_some()
+    }
+
     /// When the next append may begin; `None` for at once.
     fn waits_until(&self, now: Instant) -> Option<Instant> {
         let until = self.last.filter(|_| self.before.is_some())? + APART;
@@ -118,8 +127,8 @@ impl GuildActor {
             return;
         }
         let now = clock::now();
-        let is_staying = self.claiming.is_none() && self.departing.is_none();
-        let company = self.company.get_or_insert_default();
+        let is_staying = self.appends.claiming.is_none() && self.departing.is_none();
+        let company = &mut self.appends.company;
         if is_staying && let Some(until) = company.waits_until(now) {
             if company.timer.is_none() {
                 company.timer = Some(until);
@@ -136,8 +145,9 @@ impl GuildActor {
 
     fn waited(&mut self, ctx: &mut Context<Self>) {
         // Whoever has the guild by now, or has begun anew with it, has forgotten the timer.
-        if let Some(company) = &mut self.company
-            && company
+        if let Some(appends) = self.appends.made()
+            && appends
+                .company
                 .timer
                 .take_if(|until| *until <= clock::now())
                 .is_some()

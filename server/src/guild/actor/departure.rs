@@ -88,7 +88,7 @@ impl GuildActor {
         self.tenure.evicted.set();
         self.recalls = None;
         self.redirect();
-        for (since, who) in std::mem::take(&mut self.parked) {
+        for (since, who) in self.parked.take() {
             // Hubs join again as a whole.
             if let Parked::Session(attach) = who
                 && attach.hub.is_local()
@@ -102,11 +102,11 @@ impl GuildActor {
 
     /// The append in flight is seen through: nobody else polls it while mail waits.
     fn see_through(&mut self, ctx: &mut Context<Self>, task: &mut TaskContext<'_>) {
-        while let Some(append) = &mut self.in_flight {
+        while let Some(append) = &mut self.appends.in_flight {
             let Poll::Ready(result) = append.as_mut().poll(task) else {
                 return;
             };
-            self.in_flight = None;
+            self.appends.in_flight = None;
             self.append_ended(result, ctx);
         }
     }
@@ -114,8 +114,8 @@ impl GuildActor {
     /// Waits until the guild is at rest, and then until it is decided whether it goes.
     fn departs(&mut self, ctx: &mut Context<Self>, task: &mut TaskContext<'_>) -> Poll<()> {
         self.see_through(ctx, task);
-        let rests = self.core.is_settled() && self.in_flight.is_none();
-        let fails = self.stats.health() != Health::Serving || self.former.is_some();
+        let rests = self.core.is_settled() && self.appends.in_flight.is_none();
+        let fails = self.stats.health() != Health::Serving || self.mishaps.former.is_some();
         let Some(Departing::Waits { at_rest, fate, .. }) = self.departing.as_deref_mut() else {
             return Poll::Ready(());
         };

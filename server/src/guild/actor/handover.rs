@@ -8,6 +8,7 @@ use std::time::Instant;
 use actix::{ActorContext, AsyncContext, Context};
 use tokio::sync::oneshot;
 
+use super::company::Company;
 use super::waits::waits;
 use super::{GuildActor, GuildTools};
 use crate::clock;
@@ -79,7 +80,7 @@ impl GuildActor {
         };
         let (handing, released) = *released;
         let recover =
-            self.former.is_some() || !self.claimed || self.stats.health() == Health::Failed;
+            self.mishaps.former.is_some() || !self.claimed || self.stats.health() == Health::Failed;
         let nobody = Self::new(
             self.id,
             Arc::clone(&self.tools),
@@ -118,7 +119,7 @@ impl GuildActor {
         } else if recover {
             self.recover(ctx);
         } else {
-            self.company = None;
+            self.appends.company = Company::new();
             self.await_append(ctx);
             self.recall_again();
             self.trim_again();
@@ -133,14 +134,15 @@ impl GuildActor {
     /// *Invariant I1*: the new owner's claim follows what the former one left to be written.
     fn claim(&mut self) {
         if self.core.exists() {
-            self.claiming = Some(self.core.claim(&self.tools.node));
+            self.appends.claiming = Some(self.core.claim(&self.tools.node));
         }
     }
 
     /// Everything up to here is in the journal, and perhaps the claim with it.
     pub(super) fn claim_is_kept(&mut self, acknowledged: Position) {
-        if let Some(claim) = self.claiming.take_if(|claim| *claim <= acknowledged) {
-            self.epoch = Some(claim);
+        let claim = &mut self.appends.claiming;
+        if let Some(claim) = claim.take_if(|claim| *claim <= acknowledged) {
+            self.epoch = claim;
         }
     }
 

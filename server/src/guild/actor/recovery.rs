@@ -4,12 +4,11 @@
 //! again and are sent what they missed, so that sessions notice nothing but a pause.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::load::{Loaded, load};
-use super::retention::Trimming;
 use super::{GuildActor, InHand};
 use crate::clock;
 use crate::fanout::mail::GuildNews;
@@ -19,10 +18,11 @@ use crate::guild::command::Outcome;
 use crate::guild::core::{GuildCore, Moment};
 use crate::guild::departure::moved_away;
 use crate::guild::recent::RecentItems;
+use crate::guild::seldom::{Blank, Seldom};
 use crate::guild::stats::{GuildStats, Health};
 use crate::journal::JournalError;
 use crate::protocol::{ApiError, Position};
-use crate::supervision::budget::Verdict;
+use crate::supervision::budget::{RestartBudget, Verdict};
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
 
@@ -33,6 +33,38 @@ pub(super) const TAKEN: &str = "another actor has the guild";
 /// Panics that a request may cause; then it is dropped.
 const MAX_ATTEMPTS: u8 = 2;
 
+/// What a guild keeps of panics and failed appends.
+#[derive(Default)]
+pub(super) struct Mishaps {
+    budget: RestartBudget,
+    /// When it panicked, until it serves again.
+    fell: Option<Instant>,
+    /// How long the next load waits.
+    backoff: Duration,
+    /// A request that it panicked at, to be tried once more.
+    retry: Option<Box<InHand>>,
+    /// The state before, with the answers that wait.
+    pub(super) former: Option<Box<GuildCore>>,
+}
+
+impl Blank for Mishaps {
+    const BLANK: &'static Self = &Self {
+        budget: RestartBudget::new(),
+        fell: None,
+        backoff: Duration::ZERO,
+        retry: None,
+        former: None,
+    };
+
+    fn is_blank(&self) -> bool {
+        self.budget.is_whole()
+            && self.fell.is_none()
+            && self.backoff.is_zero()
+            && self.retry.is_none()
+            && self.former.is_none()
+    }
+}
+
 impl GuildActor {
     /// Reads the journal; mail waits meanwhile.
     pub(super) fn load(&mut self, ctx: &mut Context<Self>) {
@@ -42,7 +74,8 @@ impl GuildActor {
             self.id,
             self.tenure.evicted.clone(),
         );
-        let wait = std::mem::take(&mut self.backoff);
+        let mishaps = self.mishaps.made();
+        let wait = mishaps.map_or(Duration::ZERO, |it| std::mem::take(&mut it.backoff));
         let load = async move {
             let load = async {
                 if !wait.is_zero() {
@@ -72,7 +105,7 @@ impl GuildActor {
             return;
         }
         // Another owner's claim lies between: what is there is not this actor's.
-        let written = if loaded.former_claim > self.epoch.unwrap_or(0) {
+        let written = if loaded.former_claim > self.epoch {
             0
         } else {
             loaded.written
@@ -80,7 +113,7 @@ impl GuildActor {
         self.core = loaded.core;
         self.recent = RecentItems::starting_after(loaded.quiet_after);
         self.claimed = loaded.epoch.is_some() || !self.core.exists();
-        self.epoch = loaded.epoch.or(self.epoch);
+        self.epoch = loaded.epoch.unwrap_or(self.epoch);
         self.tail_bytes = loaded.tail_bytes;
         self.snapshot_bytes = loaded.snapshot_bytes;
         self.stats.set_health(Health::Serving);
@@ -91,7 +124,7 @@ impl GuildActor {
         if !self.claimed {
             Self::claim_later(ctx);
         }
-        if let Some(request) = self.retry.take() {
+        if let Some(request) = self.take_retry() {
             if self.claimed || request.request.command.only_reads() {
                 self.handle_request(*request);
             } else {
@@ -116,7 +149,7 @@ impl GuildActor {
 
     /// Notes how long a panic kept it from serving.
     fn note_restart(&mut self) {
-        if let Some(fell) = self.fell.take() {
+        if let Some(fell) = self.mishaps.made().and_then(|it| it.fell.take()) {
             let took = fell.elapsed();
             GuildStats::set(&self.stats.last_restart_us, took.as_micros() as u64);
             self.tools.counters.guild_restart_seconds.observe(took);
@@ -142,6 +175,10 @@ impl GuildActor {
         });
     }
 
+    fn take_retry(&mut self) -> Option<Box<InHand>> {
+        self.mishaps.made()?.retry.take()
+    }
+
     /// Starts anew from the journal.
     pub(super) fn recover(&mut self, ctx: &mut Context<Self>) {
         self.set_aside();
@@ -153,31 +190,28 @@ impl GuildActor {
         let blank = GuildCore::with_settings(self.id, self.tools.settings.core.clone());
         let core = std::mem::replace(&mut self.core, blank);
         // The first one has the answers; one that was never loaded has none.
-        self.former.get_or_insert_with(|| Box::new(core));
+        let former = &mut self.mishaps.former;
+        former.get_or_insert_with(|| Box::new(core));
         self.life += 1;
         self.unripe = None;
-        self.append_started = None;
-        self.in_flight = None;
-        self.company = None;
-        self.claiming = None;
+        self.appends = Seldom::new();
         self.handled = 0;
         self.returning = None;
         self.recalls = None;
-        self.trimming = Trimming::Idle;
-        self.looked_at_history = None;
-        for (_, who) in std::mem::take(&mut self.parked) {
+        self.trims = Seldom::new();
+        for (_, who) in self.parked.take() {
             self.subscribe(who.hub());
         }
     }
 
     /// Answers what was asked of the former state.
     fn settle_former(&mut self, written: Position) {
-        if let Some(former) = self.former.take() {
+        if let Some(former) = self.mishaps.made().and_then(|it| it.former.take()) {
             for (ticket, outcome) in former.give_up(written) {
                 self.answer(ticket, outcome);
             }
         }
-        let kept = self.retry.as_ref().map(|request| request.ticket);
+        let kept = self.mishaps.retry.as_ref().map(|request| request.ticket);
         let left: Vec<u64> = self.tickets.iter().map(|(key, _)| key as u64).collect();
         for ticket in left {
             if Some(ticket) != kept {
@@ -204,7 +238,7 @@ impl GuildActor {
         tracing::info!(guild = %self.id, "another actor has taken the guild over");
         self.set_aside();
         let forward = self.tenure.evicted.forward().cloned();
-        if let (Some(request), true) = (self.retry.take(), forward.is_some()) {
+        if let (Some(request), true) = (self.take_retry(), forward.is_some()) {
             // It panicked before it could do anything.
             self.answer(request.ticket, Err(moved_away()));
         }
@@ -236,7 +270,7 @@ impl GuildActor {
 
     /// After a panic, before the actor starts again.
     pub(super) fn after_panic(&mut self) {
-        self.fell = Some(clock::now());
+        self.mishaps.fell = Some(clock::now());
         GuildStats::add(&self.stats.restarts, 1);
         self.tools.counters.guild_restarts.inc();
         self.set_aside();
@@ -247,14 +281,15 @@ impl GuildActor {
         if let Some(mut request) = self.in_hand.take() {
             request.attempts += 1;
             if request.attempts < MAX_ATTEMPTS {
-                self.retry = Some(request);
+                self.mishaps.retry = Some(request);
             } else {
                 tracing::error!(guild = %self.id, "a request that makes the guild panic is dropped");
                 self.answer(request.ticket, Err(ApiError::INTERNAL));
             }
         }
-        match self.budget.panicked(clock::now()) {
-            Verdict::Restart(wait) => self.backoff = wait,
+        let settings = &self.tools.settings.budget;
+        match self.mishaps.budget.panicked(settings, clock::now()) {
+            Verdict::Restart(wait) => self.mishaps.backoff = wait,
             Verdict::Quarantine => self.quarantine(),
         }
     }
@@ -263,7 +298,7 @@ impl GuildActor {
     pub(super) fn quarantine(&mut self) {
         tracing::error!(guild = %self.id, "guild is quarantined");
         self.stats.set_health(Health::Quarantined);
-        self.retry = None;
+        self.take_retry();
         self.settle_former(0);
         for subscription in self.subscriptions.drain(..) {
             let news = GuildNews::Unavailable { guild: self.id };
@@ -274,7 +309,7 @@ impl GuildActor {
     /// The operator wants the guild loaded anew.
     pub(super) fn restart(&mut self, ctx: &mut Context<Self>) {
         tracing::info!(guild = %self.id, "restarted by the operator");
-        self.budget.reset();
+        self.mishaps.budget.reset();
         self.recover(ctx);
     }
 

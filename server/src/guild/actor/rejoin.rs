@@ -9,6 +9,7 @@ use super::{GuildActor, GuildMail};
 use crate::fanout::mail::GuildNews;
 use crate::fanout::{HubId, Item};
 use crate::guild::core::Attach;
+use crate::guild::seldom::Blank;
 use crate::guild::stats::Health;
 use crate::journal::JournalError;
 use crate::protocol::{ApiError, Position};
@@ -23,6 +24,14 @@ const MAX_PARKED: usize = 65_536;
 pub(super) enum Parked {
     Session(Attach),
     Hub(HubId, Vec<Attach>),
+}
+
+impl Blank for Vec<(Position, Parked)> {
+    const BLANK: &'static Self = &Self::new();
+
+    fn is_blank(&self) -> bool {
+        self.is_empty()
+    }
 }
 
 impl Parked {
@@ -113,7 +122,7 @@ impl GuildActor {
                     } else {
                         tracing::error!(guild = %actor.id, %error, "what was missed cannot be read");
                     }
-                    for (_, who) in std::mem::take(&mut actor.parked) {
+                    for (_, who) in actor.parked.take() {
                         actor.refuse_parked(who);
                     }
                 }
@@ -129,7 +138,7 @@ impl GuildActor {
         ctx: &mut Context<Self>,
     ) {
         self.recent.extend_back(since, until, items);
-        for (since, who) in std::mem::take(&mut self.parked) {
+        for (since, who) in self.parked.take() {
             match who {
                 Parked::Session(attach) => self.reattach(attach, since, ctx),
                 Parked::Hub(hub, sessions) => self.rejoin(hub, since, sessions, ctx),

@@ -5,13 +5,14 @@
 //! history needs.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::GuildActor;
 use crate::clock;
 use crate::guild::core::Retention;
+use crate::guild::seldom::Blank;
 use crate::journal::{Journal, JournalError, Snapshot, Span};
 use crate::protocol::{ChannelId, GuildId, MessageId};
 
@@ -47,6 +48,25 @@ pub(super) enum Trimming {
     Forgotten,
 }
 
+/// The letting go of old history.
+#[derive(Default)]
+pub(super) struct Trims {
+    pub(super) stage: Trimming,
+    /// When it was last looked which messages are over.
+    looked_at: Option<Instant>,
+}
+
+impl Blank for Trims {
+    const BLANK: &'static Self = &Self {
+        stage: Trimming::Idle,
+        looked_at: None,
+    };
+
+    fn is_blank(&self) -> bool {
+        self.stage == Trimming::Idle && self.looked_at.is_none()
+    }
+}
+
 impl GuildActor {
     /// Lets go what is over; called now and then.
     pub(super) fn trim_history(&mut self, ctx: &mut Context<Self>) {
@@ -54,26 +74,26 @@ impl GuildActor {
             return;
         }
         let settings = self.tools.settings.retention;
-        let is_time = self
-            .looked_at_history
-            .is_none_or(|at| at.elapsed() >= settings.every);
-        if self.trimming == Trimming::Idle && is_time {
-            self.looked_at_history = Some(clock::now());
+        let looked_at = self.trims.looked_at;
+        let is_time =
+            !settings.keep.is_whole() && looked_at.is_none_or(|at| at.elapsed() >= settings.every);
+        if self.trims.stage == Trimming::Idle && is_time {
+            self.trims.looked_at = Some(clock::now());
             if let Some(through) = self.core.trim_history(&self.moment(), &settings.keep) {
                 tracing::info!(guild = %self.id, %through, "old history goes");
-                self.trimming = Trimming::Due(through);
+                self.trims.stage = Trimming::Due(through);
                 self.advance(ctx);
             }
         }
-        if let Trimming::Due(through) = self.trimming {
+        if let Trimming::Due(through) = self.trims.stage {
             self.take_snapshot(Some(through), ctx);
         }
     }
 
     /// What was being dropped is to be dropped again: whoever did it is gone.
     pub(super) fn trim_again(&mut self) {
-        if let Trimming::UnderWay(through) = self.trimming {
-            self.trimming = if self.core.exists() {
+        if let Trimming::UnderWay(through) = self.trims.stage {
+            self.trims.stage = if self.core.exists() {
                 Trimming::Due(through)
             } else {
                 Trimming::Idle
@@ -84,7 +104,7 @@ impl GuildActor {
     /// Drops the log of a deleted guild but for what says that it was there: its id is not used again.
     /// Tells whether that is done.
     pub(super) fn forget_deleted(&mut self, ctx: &mut Context<Self>) -> bool {
-        match self.trimming {
+        match self.trims.stage {
             Trimming::Forgotten => return true,
             Trimming::UnderWay(_) => return false,
             Trimming::Idle | Trimming::Due(_) => {}
@@ -111,13 +131,13 @@ impl GuildActor {
         let (journal, id) = (Arc::clone(&self.tools.journal), self.id);
         let dropped =
             async move { drop_records(&*journal, id, snapshot, through, &channels).await };
-        self.trimming = Trimming::UnderWay(through);
+        self.trims.stage = Trimming::UnderWay(through);
         let life = self.life;
         ctx.spawn(dropped.into_actor(self).map(move |dropped, actor, _| {
             if actor.life != life {
                 return;
             }
-            actor.trimming = then;
+            actor.trims.stage = then;
             if let Err(error) = dropped {
                 // The next time takes what is left with it.
                 tracing::warn!(guild = %actor.id, %error, "old records were not dropped");

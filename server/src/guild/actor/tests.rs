@@ -5,6 +5,7 @@ mod snapshots;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 

@@ -12,6 +12,7 @@ use super::render::write_presence;
 use super::state::Guild;
 use super::{Attach, json};
 use crate::fanout::HubId;
+use crate::guild::seldom::Blank;
 use crate::protocol::objects::{Presence, Status};
 use crate::protocol::{Intents, UserId};
 
@@ -37,6 +38,18 @@ struct Hub {
     sessions: usize,
     /// Whether one of its sessions wants presences; cleared when the last session is gone.
     wants_presences: bool,
+}
+
+impl Blank for Attached {
+    const BLANK: &'static Self = &Self {
+        users: BTreeMap::new(),
+        hubs: BTreeMap::new(),
+        presences: None,
+    };
+
+    fn is_blank(&self) -> bool {
+        self.users.is_empty() && self.hubs.is_empty()
+    }
 }
 
 impl Attached {
@@ -137,7 +150,7 @@ impl Attached {
             .users
             .iter()
             .filter(|(_, online)| online.shown.status != Status::Offline)
-            .filter_map(|(user, online)| Some((guild.members.get(user)?, online)));
+            .filter_map(|(user, online)| Some((guild.members.get(*user)?, online)));
         let presences = Bytes::from(json::array(online, |out, (member, online)| {
             write_presence(out, &member.user, &online.shown);
         }));

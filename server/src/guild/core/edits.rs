@@ -123,7 +123,7 @@ fn plan_edit(
     } else {
         edit_foreign(may, before, &edit)?
     };
-    let author = guild.members.get(&before.author.id);
+    let author = guild.members.get(before.author.id);
     let member = author.filter(|_| !guild.direct);
     let referenced = before.message_reference.as_ref().and_then(|reference| {
         let found = guild

@@ -217,7 +217,7 @@ fn edited(guild: &Guild, rights: &Rights<'_>, edit: GuildEdit) -> Result<GuildSe
         && owner_id != settings.owner_id
     {
         super::rights::allow_if(rights.is_owner())?;
-        if !guild.members.contains_key(&owner_id) {
+        if !guild.members.contains(owner_id) {
             return Err(ApiError::UNKNOWN_MEMBER);
         }
         settings.owner_id = owner_id;

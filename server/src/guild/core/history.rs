@@ -69,7 +69,7 @@ impl Guild {
         let found = found.ok_or(ApiError::UNKNOWN_MESSAGE)?;
         let users = found.users_of(&emoji.0).unwrap_or_default();
         let start = after.map_or(0, |after| users.partition_point(|user| *user <= after));
-        let members = users[start..].iter().filter_map(|id| self.members.get(id));
+        let members = users[start..].iter().filter_map(|id| self.members.get(*id));
         let body = json::array(members.take(limit), |out, member| {
             json::append(out, &*member.user);
         });

@@ -28,9 +28,8 @@ impl GuildCore {
         let guild = self.state.guild()?;
         rights_in_guild(guild, caller, at)?;
         validate::number("limit", limit as u64, limits::MAX_MEMBERS_PAGE as u64)?;
-        let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        let page = guild.members.range((start, std::ops::Bound::Unbounded));
-        let body = json::array(page.take(limit), |out, (_, member)| {
+        let page = guild.members.after(after);
+        let body = json::array(page.take(limit), |out, member| {
             json::append(out, &**member);
         });
         Ok(Reply::Json(body.into()))
@@ -39,7 +38,7 @@ impl GuildCore {
     pub(super) fn get_member(&self, at: &Moment, caller: &Caller, user: UserId) -> Outcome {
         let guild = self.state.guild()?;
         rights_in_guild(guild, caller, at)?;
-        let member = guild.members.get(&user).ok_or(ApiError::UNKNOWN_MEMBER)?;
+        let member = guild.members.get(user).ok_or(ApiError::UNKNOWN_MEMBER)?;
         Ok(Reply::Json(json::to_vec(&**member).into()))
     }
 
@@ -63,7 +62,7 @@ impl GuildCore {
         } else {
             let mut found = Vec::new();
             for id in query.user_ids.iter().take(limits::MEMBERS_PER_CHUNK) {
-                match guild.members.get(id) {
+                match guild.members.get(*id) {
                     Some(member) => found.push(Arc::clone(member)),
                     None => not_found.push(*id),
                 }
@@ -95,7 +94,7 @@ impl GuildCore {
             may.contains(Permissions::MANAGE_GUILD)
                 || may.contains(Permissions::CREATE_INSTANT_INVITE),
         )?;
-        if guild.members.contains_key(&new.user.id) {
+        if guild.members.contains(new.user.id) {
             return Ok(Reply::Unchanged);
         }
         if guild.members.len() >= guild.settings.max_members as usize {
@@ -123,7 +122,7 @@ impl GuildCore {
     ) -> Outcome {
         let guild = self.state.guild()?;
         let rights = rights_in_guild(guild, caller, at)?;
-        let before = guild.members.get(&user).ok_or(ApiError::UNKNOWN_MEMBER)?;
+        let before = guild.members.get(user).ok_or(ApiError::UNKNOWN_MEMBER)?;
         let mut member = Member::clone(before);
         if let Some(nick) = edit.nick {
             if rights.is(before) {
@@ -154,7 +153,7 @@ impl GuildCore {
     pub(super) fn remove_member(&mut self, at: &Moment, caller: &Caller, user: UserId) -> Outcome {
         let guild = self.state.guild()?;
         let rights = rights_in_guild(guild, caller, at)?;
-        let member = guild.members.get(&user).ok_or(ApiError::UNKNOWN_MEMBER)?;
+        let member = guild.members.get(user).ok_or(ApiError::UNKNOWN_MEMBER)?;
         if user == guild.settings.owner_id {
             // A guild is never without its owner: it is handed over or deleted.
             return Err(if rights.is(member) {
@@ -183,7 +182,7 @@ impl GuildCore {
         let guild = self.state.guild()?;
         let rights = rights_in_guild(guild, caller, at)?;
         rights.require(Permissions::MANAGE_ROLES)?;
-        let before = guild.members.get(&user).ok_or(ApiError::UNKNOWN_MEMBER)?;
+        let before = guild.members.get(user).ok_or(ApiError::UNKNOWN_MEMBER)?;
         let mut roles = before.roles.clone();
         roles.retain(|known| *known != role);
         if has {

@@ -9,6 +9,7 @@ use super::limits::CoreSettings;
 use super::recalled::{Recalled, Recollection};
 use super::remembered::Remembered;
 use crate::guild::command::Page;
+use crate::guild::seldom::{Blank, Seldom};
 use crate::journal::Span;
 use crate::protocol::objects::{Emoji, Message};
 use crate::protocol::{ChannelId, MessageId, UserId};
@@ -19,14 +20,44 @@ const HIGHEST: MessageId = MessageId::new(u64::MAX);
 /// Recent messages. Ids of a guild rise in journal order, so the lowest id is the oldest.
 #[derive(Debug)]
 pub(super) struct MessageMemory {
-    messages: Ascending<MessageId, Remembered>,
-    channels: BTreeMap<ChannelId, Ascending<MessageId, ()>>,
-    bytes: usize,
+    recent: Seldom<Recent>,
     /// The newest message that was forgotten: all that are newer and exist are here.
     floor: MessageId,
     /// Messages up to here are gone for good.
     trimmed: MessageId,
     recalled: Option<Box<Recalled>>,
+}
+
+/// Messages in memory.
+#[derive(Debug)]
+struct Recent {
+    messages: Ascending<MessageId, Remembered>,
+    channels: BTreeMap<ChannelId, Ascending<MessageId, ()>>,
+    bytes: usize,
+}
+
+impl Recent {
+    const fn new() -> Self {
+        Self {
+            messages: Ascending::new(),
+            channels: BTreeMap::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Blank for Recent {
+    const BLANK: &'static Self = &Self::new();
+
+    fn is_blank(&self) -> bool {
+        self.messages.is_empty()
+    }
 }
 
 impl Default for MessageMemory {
@@ -39,9 +70,7 @@ impl MessageMemory {
     /// Without messages; those up to `floor` were forgotten, those up to `trimmed` are gone.
     pub(super) const fn after(floor: MessageId, trimmed: MessageId) -> Self {
         Self {
-            messages: Ascending::new(),
-            channels: BTreeMap::new(),
-            bytes: 0,
+            recent: Seldom::new(),
             floor,
             trimmed,
             recalled: None,
@@ -51,14 +80,17 @@ impl MessageMemory {
     /// Adds a message and forgets the oldest ones beyond the limits.
     pub(super) fn insert(&mut self, entry: Remembered, limits: &CoreSettings) {
         let (id, channel) = (entry.message.id, entry.message.channel_id);
-        self.bytes += entry.bytes();
-        if let Some(previous) = self.messages.insert(id, entry) {
-            self.bytes -= previous.bytes();
+        let recent = &mut *self.recent;
+        recent.bytes += entry.bytes();
+        if let Some(previous) = recent.messages.insert(id, entry) {
+            recent.bytes -= previous.bytes();
         }
-        let ids = self.channels.entry(channel).or_insert(Ascending::new());
+        let ids = recent.channels.entry(channel).or_insert(Ascending::new());
         ids.insert(id, ());
-        while self.messages.len() > limits.max_messages || self.bytes > limits.max_message_bytes {
-            let Some(&(oldest, _)) = self.messages.first() else {
+        while self.recent.messages.len() > limits.max_messages
+            || self.recent.bytes > limits.max_message_bytes
+        {
+            let Some(&(oldest, _)) = self.recent.messages.first() else {
                 break;
             };
             self.floor = oldest;
@@ -72,14 +104,16 @@ impl MessageMemory {
 
     /// A message of a channel.
     pub(super) fn get(&self, channel: ChannelId, id: MessageId) -> Option<&Remembered> {
-        self.messages
+        self.recent
+            .messages
             .get(id)
             .or_else(|| self.recalled.as_ref()?.get(id))
             .filter(|entry| entry.message.channel_id == channel)
     }
 
     fn get_mut(&mut self, id: MessageId) -> Option<&mut Remembered> {
-        match self.messages.get_mut(id) {
+        let recent = self.recent.made();
+        match recent.and_then(|recent| recent.messages.get_mut(id)) {
             Some(entry) => Some(entry),
             None => self.recalled.as_mut()?.get_mut(id),
         }
@@ -87,7 +121,7 @@ impl MessageMemory {
 
     /// Changes a message, if it is known.
     fn change(&mut self, id: MessageId, change: impl FnOnce(&mut Remembered)) {
-        let is_recent = self.messages.get(id).is_some();
+        let is_recent = self.recent.messages.get(id).is_some();
         let Some(entry) = self.get_mut(id) else {
             return;
         };
@@ -95,7 +129,7 @@ impl MessageMemory {
         change(entry);
         let after = entry.bytes();
         if is_recent {
-            self.bytes = self.bytes - before + after;
+            self.recent.bytes = self.recent.bytes - before + after;
         }
     }
 
@@ -123,13 +157,14 @@ impl MessageMemory {
     }
 
     fn take(&mut self, id: MessageId) -> Option<Remembered> {
-        let entry = self.messages.remove(id)?;
-        self.bytes -= entry.bytes();
+        let recent = self.recent.made()?;
+        let entry = recent.messages.remove(id)?;
+        recent.bytes -= entry.bytes();
         let channel = entry.message.channel_id;
-        if let Some(ids) = self.channels.get_mut(&channel) {
+        if let Some(ids) = recent.channels.get_mut(&channel) {
             ids.remove(id);
             if ids.is_empty() {
-                self.channels.remove(&channel);
+                recent.channels.remove(&channel);
             }
         }
         Some(entry)
@@ -137,9 +172,11 @@ impl MessageMemory {
 
     /// Drops all messages of a channel.
     pub(super) fn remove_channel(&mut self, channel: ChannelId) {
-        if self.channels.remove(&channel).is_some() {
-            let bytes = &mut self.bytes;
-            self.messages.retain(|entry| {
+        if let Some(recent) = self.recent.made()
+            && recent.channels.remove(&channel).is_some()
+        {
+            let bytes = &mut recent.bytes;
+            recent.messages.retain(|entry| {
                 let stays = entry.message.channel_id != channel;
                 if !stays {
                     *bytes -= entry.bytes();
@@ -154,7 +191,7 @@ impl MessageMemory {
 
     /// Drops all messages up to `through`, for good.
     pub(super) fn trim(&mut self, through: MessageId) {
-        while let Some(&(oldest, _)) = self.messages.first()
+        while let Some(&(oldest, _)) = self.recent.messages.first()
             && oldest <= through
         {
             self.take(oldest);
@@ -208,7 +245,7 @@ impl MessageMemory {
 
     /// The highest ids up to `to`, falling.
     fn below(&self, channel: ChannelId, to: MessageId, limit: usize) -> Vec<MessageId> {
-        let recent = self.channels.get(&channel).into_iter();
+        let recent = self.recent.channels.get(&channel).into_iter();
         let recent = recent.flat_map(|ids| ids.keys_through(to));
         let old = self.recalled.iter().flat_map(|r| r.ids(channel).rev());
         let old = old.filter(|id| *id <= to);
@@ -217,7 +254,7 @@ impl MessageMemory {
 
     /// The lowest ids above `id`, rising.
     fn above(&self, channel: ChannelId, id: MessageId, limit: usize) -> Vec<MessageId> {
-        let recent = self.channels.get(&channel).into_iter();
+        let recent = self.recent.channels.get(&channel).into_iter();
         let recent = recent.flat_map(|ids| ids.keys_above(id));
         let old = self.recalled.iter().flat_map(|r| r.ids(channel));
         let old = old.filter(|old| *old > id);
@@ -283,7 +320,7 @@ impl MessageMemory {
 
     /// Whether there may be messages up to `through`.
     pub(super) fn has_any_through(&self, through: MessageId) -> bool {
-        let oldest = self.messages.first().map(|(oldest, _)| *oldest);
+        let oldest = self.recent.messages.first().map(|(oldest, _)| *oldest);
         through > self.trimmed
             && (!self.is_whole() || oldest.is_some_and(|oldest| oldest <= through))
     }
@@ -320,13 +357,17 @@ impl MessageMemory {
 
     /// Every message, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Remembered> {
-        self.messages.iter().map(|(_, entry)| entry)
+        self.recent.messages.iter().map(|(_, entry)| entry)
     }
 
     /// Gives back room that is not needed.
     pub(super) fn give_back(&mut self) {
-        self.messages.give_back();
-        self.channels.values_mut().for_each(Ascending::give_back);
+        if let Some(recent) = self.recent.made() {
+            recent.messages.give_back();
+            let channels = recent.channels.values_mut();
+            channels.for_each(Ascending::give_back);
+        }
+        self.recent.give_back();
     }
 
     /// The newest message that was forgotten; 0 where none was.
@@ -341,12 +382,12 @@ impl MessageMemory {
 
     /// How many messages are known.
     pub(super) fn len(&self) -> usize {
-        self.messages.len()
+        self.recent.messages.len()
     }
 
     /// The bytes that count against the limit.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.recent.bytes
     }
 }
 

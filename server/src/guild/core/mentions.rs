@@ -69,7 +69,7 @@ pub(super) fn parse(
         match token {
             Token::User(id) => {
                 let wanted = parses("users") || allowed.is_some_and(|a| a.users.contains(&id));
-                if let Some(member) = guild.members.get(&id)
+                if let Some(member) = guild.members.get(id)
                     && wanted
                 {
                     found.add_user(&member.user);

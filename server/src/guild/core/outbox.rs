@@ -9,6 +9,7 @@ use super::limits::CoreSettings;
 use super::{Batch, Output, Ticket};
 use crate::fanout::Item;
 use crate::guild::command::{Outcome, Reply};
+use crate::guild::seldom::{Blank, Seldom};
 use crate::journal::NewRecord;
 use crate::protocol::{ApiError, Position};
 
@@ -20,6 +21,13 @@ const KEPT_ROOM: usize = 256;
 pub(super) struct Outbox {
     /// Up to here the journal has confirmed.
     acknowledged: Position,
+    refused: u64,
+    queues: Seldom<Queues>,
+}
+
+/// What is on its way.
+#[derive(Debug, Default)]
+struct Queues {
     /// The last position of the append in flight.
     in_flight: Option<Position>,
     /// Bytes of the append in flight.
@@ -32,7 +40,25 @@ pub(super) struct Outbox {
     waiting_bytes: usize,
     /// Outputs that may leave; the actor takes them after each input.
     ready: VecDeque<Output>,
-    refused: u64,
+}
+
+impl Blank for Queues {
+    const BLANK: &'static Self = &Self {
+        in_flight: None,
+        in_flight_bytes: 0,
+        pending: VecDeque::new(),
+        pending_bytes: 0,
+        waiting: VecDeque::new(),
+        waiting_bytes: 0,
+        ready: VecDeque::new(),
+    };
+
+    fn is_blank(&self) -> bool {
+        self.in_flight.is_none()
+            && self.pending.is_empty()
+            && self.waiting.is_empty()
+            && self.ready.is_empty()
+    }
 }
 
 impl Outbox {
@@ -44,42 +70,42 @@ impl Outbox {
 
     /// Whether all records are acknowledged.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight.is_none() && self.pending.is_empty()
+        self.queues.in_flight.is_none() && self.queues.pending.is_empty()
     }
 
     /// Queues a record for the journal.
     pub(super) fn record(&mut self, record: NewRecord) {
-        self.pending_bytes += record.bytes.len();
-        self.pending.push_back(record);
+        self.queues.pending_bytes += record.bytes.len();
+        self.queues.pending.push_back(record);
     }
 
     /// Queues an output that depends on `position`.
     pub(super) fn push(&mut self, position: Position, output: Output) {
         if position <= self.acknowledged {
-            self.ready.push_back(output);
+            self.queues.ready.push_back(output);
         } else {
-            self.waiting_bytes += weight(&output);
-            self.waiting.push_back((position, output));
+            self.queues.waiting_bytes += weight(&output);
+            self.queues.waiting.push_back((position, output));
         }
     }
 
     /// Queues an output that depends on no record.
     pub(super) fn push_now(&mut self, output: Output) {
-        self.ready.push_back(output);
+        self.queues.ready.push_back(output);
     }
 
     /// Whether new commands must be refused.
     pub(super) fn is_full(&self, limits: &CoreSettings) -> bool {
         self.unacknowledged() >= limits.max_pending_records
-            || self.pending_bytes + self.in_flight_bytes >= limits.max_pending_bytes
-            || self.waiting.len() >= limits.max_waiting
-            || self.waiting_bytes >= limits.max_waiting_bytes
+            || self.queues.pending_bytes + self.queues.in_flight_bytes >= limits.max_pending_bytes
+            || self.queues.waiting.len() >= limits.max_waiting
+            || self.queues.waiting_bytes >= limits.max_waiting_bytes
     }
 
     /// Counts a refused command.
     pub(super) fn refuse(&mut self, output: Output) {
         self.refused += 1;
-        self.ready.push_back(output);
+        self.queues.ready.push_back(output);
     }
 
     /// Commands refused so far.
@@ -90,9 +116,10 @@ impl Outbox {
     /// Records that the journal has not acknowledged.
     pub(super) fn unacknowledged(&self) -> usize {
         let in_flight = self
+            .queues
             .in_flight
             .map_or(0, |last| (last - self.acknowledged) as usize);
-        in_flight + self.pending.len()
+        in_flight + self.queues.pending.len()
     }
 
     /// The position of the last acknowledged record.
@@ -102,12 +129,12 @@ impl Outbox {
 
     /// Outputs that wait for an acknowledgement.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.queues.waiting.len()
     }
 
     /// Whether there is something to write, and nothing in flight.
     pub(super) fn has_batch(&self) -> bool {
-        self.in_flight.is_none() && !self.pending.is_empty()
+        self.queues.in_flight.is_none() && !self.queues.pending.is_empty()
     }
 
     /// The next append, if none is in flight and there is something to write.
@@ -117,6 +144,7 @@ impl Outbox {
         }
         let mut bytes = 0;
         let count = self
+            .queues
             .pending
             .iter()
             .take(limits.max_batch_records)
@@ -126,10 +154,10 @@ impl Outbox {
             })
             .count()
             .max(1);
-        let records: Vec<NewRecord> = self.pending.drain(..count).collect();
-        self.in_flight_bytes = records.iter().map(|record| record.bytes.len()).sum();
-        self.pending_bytes -= self.in_flight_bytes;
-        self.in_flight = Some(self.acknowledged + count as Position);
+        let records: Vec<NewRecord> = self.queues.pending.drain(..count).collect();
+        self.queues.in_flight_bytes = records.iter().map(|record| record.bytes.len()).sum();
+        self.queues.pending_bytes -= self.queues.in_flight_bytes;
+        self.queues.in_flight = Some(self.acknowledged + count as Position);
         Some(Batch {
             expected: self.acknowledged,
             records,
@@ -142,49 +170,49 @@ impl Outbox {
     /// rebuilt from it.
     pub(super) fn appended(&mut self, last: Position) {
         assert_eq!(
-            self.in_flight.take(),
+            self.queues.in_flight.take(),
             Some(last),
             "invariant: an acknowledgement is for the append in flight"
         );
-        self.in_flight_bytes = 0;
+        self.queues.in_flight_bytes = 0;
         self.acknowledged = last;
         // A burst is over: do not keep its room.
-        if self.ready.is_empty() {
-            self.ready.shrink_to(KEPT_ROOM);
+        if self.queues.ready.is_empty() {
+            self.queues.ready.shrink_to(KEPT_ROOM);
         }
         while self
+            .queues
             .waiting
             .front()
             .is_some_and(|(position, _)| *position <= last)
         {
-            if let Some((_, output)) = self.waiting.pop_front() {
-                self.waiting_bytes -= weight(&output);
-                self.ready.push_back(output);
+            if let Some((_, output)) = self.queues.waiting.pop_front() {
+                self.queues.waiting_bytes -= weight(&output);
+                self.queues.ready.push_back(output);
             }
         }
-        if self.waiting.is_empty() {
-            self.waiting.shrink_to(KEPT_ROOM);
+        if self.queues.waiting.is_empty() {
+            self.queues.waiting.shrink_to(KEPT_ROOM);
         }
     }
 
-    /// Gives back the room of queues that are empty, of a guild that has nothing to do.
+    /// Gives back the queues of a guild that has nothing to do.
     pub(super) fn give_back(&mut self) {
-        self.pending.shrink_to_fit();
-        self.waiting.shrink_to_fit();
-        self.ready.shrink_to_fit();
+        self.queues.give_back();
     }
 
     /// Takes the outputs that may leave.
     pub(super) fn drain(&mut self) -> std::collections::vec_deque::Drain<'_, Output> {
-        self.ready.drain(..)
+        self.queues.ready.drain(..)
     }
 
     /// The answers to every request that still waits, because the guild gives up: those that depend on
     /// no record after `written` as they are, the others with UNAVAILABLE.
-    pub(super) fn give_up(self, written: Position) -> impl Iterator<Item = (Ticket, Outcome)> {
-        let ready = self.ready.into_iter().map(|output| (0, output));
+    pub(super) fn give_up(mut self, written: Position) -> impl Iterator<Item = (Ticket, Outcome)> {
+        let queues = self.queues.take();
+        let ready = queues.ready.into_iter().map(|output| (0, output));
         ready
-            .chain(self.waiting)
+            .chain(queues.waiting)
             .filter_map(move |(position, output)| match output {
                 Output::Reply { ticket, outcome } if position <= written => Some((ticket, outcome)),
                 Output::Reply { ticket, .. } => Some((ticket, Err(ApiError::UNAVAILABLE))),

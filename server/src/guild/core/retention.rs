@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{GuildCore, Moment};
 use crate::guild::event::Event;
+use crate::guild::seldom::Blank;
 use crate::protocol::MessageId;
 use crate::protocol::ids::DISCORD_EPOCH_MS;
 
@@ -16,6 +17,13 @@ pub struct Retention {
     pub max_age_ms: Option<u64>,
     /// The oldest go beyond this number, deleted ones counted. Up to a 32nd more are kept.
     pub max_messages: Option<u64>,
+}
+
+impl Retention {
+    /// Whether all of it is kept.
+    pub const fn is_whole(&self) -> bool {
+        self.max_age_ms.is_none() && self.max_messages.is_none()
+    }
 }
 
 /// Marks that are kept; with one more, every second goes.
@@ -34,15 +42,27 @@ pub(super) struct Milestones {
 
 impl Default for Milestones {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Blank for Milestones {
+    const BLANK: &'static Self = &Self::new();
+
+    fn is_blank(&self) -> bool {
+        self.total == 0
+    }
+}
+
+impl Milestones {
+    const fn new() -> Self {
         Self {
             total: 0,
             step: 1,
             marks: VecDeque::new(),
         }
     }
-}
 
-impl Milestones {
     /// Counts a new message.
     pub(super) fn note(&mut self, id: MessageId) {
         self.total += 1;

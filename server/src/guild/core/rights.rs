@@ -82,10 +82,7 @@ impl<'g> Rights<'g> {
                 timed_out: false,
             });
         };
-        let member = guild
-            .members
-            .get(&user.id)
-            .ok_or(ApiError::MISSING_ACCESS)?;
+        let member = guild.members.get(user.id).ok_or(ApiError::MISSING_ACCESS)?;
         Ok(Self {
             guild,
             member: Some(member),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::guild::seldom::Blank;
 use crate::protocol::{ChannelId, UserId};
 
 /// Up to this many entries of a channel are not worth looking through.
@@ -19,6 +20,16 @@ struct Sends {
     last_ms: BTreeMap<UserId, u64>,
     /// How many entries were left when those past the limit were last dropped.
     kept: usize,
+}
+
+impl Blank for SlowMode {
+    const BLANK: &'static Self = &Self {
+        channels: BTreeMap::new(),
+    };
+
+    fn is_blank(&self) -> bool {
+        self.channels.is_empty()
+    }
 }
 
 impl SlowMode {

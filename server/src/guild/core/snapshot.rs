@@ -14,8 +14,8 @@ use super::nonces::{Nonces, Used};
 use super::remembered::Remembered;
 use super::retention::Milestones;
 use super::slow_mode::{SlowMode, SlowModeImage};
-use super::state::{Guild, Life, State};
-use super::table::Tables;
+use super::state::{Guild, Life, State, flat};
+use crate::guild::seldom::Seldom;
 use crate::protocol::objects::{Channel, GuildSettings, Member, Role};
 use crate::protocol::{GuildId, MessageId, Position};
 
@@ -185,23 +185,15 @@ impl From<ReadGuild> for Guild {
         let mut guild = Self {
             settings: read.settings,
             direct: read.direct,
-            roles: read
-                .roles
-                .into_iter()
-                .map(|r| (r.id, Box::new(r)))
-                .collect(),
-            channels: read
-                .channels
-                .into_iter()
-                .map(|c| (c.id, Box::new(c)))
-                .collect(),
-            members: read.members.into_iter().map(|m| (m.user.id, m)).collect(),
+            roles: flat(read.roles, |role| role.id),
+            channels: flat(read.channels, |channel| channel.id),
+            members: read.members.into_iter().collect(),
             last_message_id: MessageId::new(read.last_message_id),
             memory: MessageMemory::after(MessageId::new(forgotten), MessageId::new(read.trimmed)),
-            milestones: read.milestones,
+            milestones: read.milestones.into(),
             nonces,
-            slow_mode: SlowMode::from_image(read.slow_mode),
-            tables: Tables::default(),
+            slow_mode: SlowMode::from_image(read.slow_mode).into(),
+            tables: Seldom::new(),
         };
         for mut entry in read.messages {
             guild.share_author(&mut entry.message);

@@ -3,12 +3,12 @@
 //! *Invariant I9*: [`State::apply`] depends on nothing but the state, the event and the settings, so
 //! that every replay ends in the same state.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use litemap::LiteMap;
 
 use super::limits::CoreSettings;
+use super::member_map::MemberMap;
 use super::memory::MessageMemory;
 use super::nonces::{NonceKey, Nonces, Used};
 use super::remembered::Remembered;
@@ -16,8 +16,9 @@ use super::retention::Milestones;
 use super::slow_mode::SlowMode;
 use super::table::Tables;
 use crate::guild::event::Event;
-use crate::protocol::objects::{Channel, GuildSettings, Member, Message, Nonce, Role};
-use crate::protocol::{ApiError, ChannelId, GuildId, MessageId, Position, RoleId, UserId};
+use crate::guild::seldom::Seldom;
+use crate::protocol::objects::{Channel, GuildSettings, Message, Nonce, Role};
+use crate::protocol::{ApiError, ChannelId, GuildId, MessageId, Position, RoleId};
 
 /// A guild at one position of its journal.
 #[derive(Debug)]
@@ -49,15 +50,24 @@ pub(super) struct Guild {
     // has more than some hundred.
     pub(super) roles: LiteMap<RoleId, Box<Role>>,
     pub(super) channels: LiteMap<ChannelId, Box<Channel>>,
-    pub(super) members: BTreeMap<UserId, Arc<Member>>,
+    pub(super) members: MemberMap,
     /// The highest message id given so far.
     pub(super) last_message_id: MessageId,
     pub(super) memory: MessageMemory,
-    pub(super) milestones: Milestones,
+    pub(super) milestones: Seldom<Milestones>,
     pub(super) nonces: Nonces,
-    pub(super) slow_mode: SlowMode,
+    pub(super) slow_mode: Seldom<SlowMode>,
     /// What is derived from the rest for sessions and hubs; made when asked for.
-    pub(super) tables: Tables,
+    pub(super) tables: Seldom<Tables>,
+}
+
+/// A map without room for more than there is.
+pub(super) fn flat<K: Ord, V>(values: Vec<V>, key: impl Fn(&V) -> K) -> LiteMap<K, Box<V>> {
+    let mut map = LiteMap::with_capacity(values.len());
+    for value in values {
+        map.insert(key(&value), Box::new(value));
+    }
+    map
 }
 
 impl State {
@@ -106,15 +116,15 @@ impl State {
                 self.life = Life::Alive(Box::new(Guild {
                     settings: *settings,
                     direct,
-                    roles: roles.into_iter().map(|r| (r.id, Box::new(r))).collect(),
-                    channels: channels.into_iter().map(|c| (c.id, Box::new(c))).collect(),
-                    members: members.into_iter().map(|m| (m.user.id, m)).collect(),
+                    roles: flat(roles, |role| role.id),
+                    channels: flat(channels, |channel| channel.id),
+                    members: members.into_iter().collect(),
                     last_message_id: MessageId::new(0),
                     memory: MessageMemory::default(),
-                    milestones: Milestones::default(),
+                    milestones: Seldom::new(),
                     nonces: Nonces::default(),
-                    slow_mode: SlowMode::default(),
-                    tables: Tables::default(),
+                    slow_mode: Seldom::new(),
+                    tables: Seldom::new(),
                 }));
             }
             Event::GuildDeleted => self.life = Life::Deleted,
@@ -129,7 +139,9 @@ impl State {
 
 impl Guild {
     fn apply(&mut self, event: Event, limits: &CoreSettings) {
-        self.tables.invalidate(&event);
+        if let Some(tables) = self.tables.made() {
+            tables.invalidate(&event);
+        }
         match event {
             Event::Claimed { .. } | Event::GuildCreated { .. } | Event::GuildDeleted => {}
             Event::GuildUpdated { settings, .. } => self.settings = *settings,
@@ -142,10 +154,10 @@ impl Guild {
             }
             Event::RoleDeleted { role_id } => self.remove_role(role_id),
             Event::MemberJoined(member) | Event::MemberUpdated(member) => {
-                self.members.insert(member.user.id, member);
+                self.members.insert(member);
             }
             Event::MemberLeft { user } => {
-                self.members.remove(&user.id);
+                self.members.remove(user.id);
             }
             Event::MessageCreated { message, nonce, .. } => {
                 self.add_message(message, nonce, limits);
@@ -159,7 +171,9 @@ impl Guild {
             }
             Event::HistoryTrimmed { through } => {
                 self.memory.trim(through);
-                self.milestones.trim(through);
+                if let Some(milestones) = self.milestones.made() {
+                    milestones.trim(through);
+                }
             }
             Event::ReactionAdded {
                 message_id,
@@ -179,7 +193,7 @@ impl Guild {
     /// A message read back has an author of its own: the member's account serves as well, and ten
     /// thousand messages of it take no more memory than one.
     pub(super) fn share_author(&self, message: &mut Arc<Message>) {
-        if let Some(member) = self.members.get(&message.author.id)
+        if let Some(member) = self.members.get(message.author.id)
             && !Arc::ptr_eq(&member.user, &message.author)
             && member.user == message.author
             && let Some(message) = Arc::get_mut(message)
@@ -227,7 +241,7 @@ impl Guild {
             channel.last_message_id = before.last_message_id;
         }
         if channel.rate_limit_per_user == 0 {
-            self.slow_mode.forget(channel.id);
+            self.forget_slow_mode(channel.id);
         }
         self.channels.insert(channel.id, channel);
     }
@@ -235,19 +249,32 @@ impl Guild {
     fn remove_channel(&mut self, id: ChannelId) {
         self.channels.remove(&id);
         self.memory.remove_channel(id);
-        self.slow_mode.forget(id);
+        self.forget_slow_mode(id);
         if self.settings.system_channel_id == Some(id) {
             self.settings.system_channel_id = None;
         }
     }
 
+    fn forget_slow_mode(&mut self, channel: ChannelId) {
+        if let Some(slow_mode) = self.slow_mode.made() {
+            slow_mode.forget(channel);
+        }
+    }
+
+    /// Gives back what is not worth its memory.
+    pub(super) fn give_back(&mut self) {
+        self.memory.give_back();
+        self.slow_mode.give_back();
+        self.tables.give_back();
+    }
+
     fn remove_role(&mut self, id: RoleId) {
         self.roles.remove(&id);
-        for member in self.members.values_mut() {
+        self.members.change(|member| {
             if member.roles.contains(&id) {
                 Arc::make_mut(member).roles.retain(|role| *role != id);
             }
-        }
+        });
         for (_, channel) in self.channels.iter_mut() {
             channel
                 .permission_overwrites

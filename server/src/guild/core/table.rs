@@ -9,6 +9,7 @@ use super::json::{self, OpenObject};
 use super::state::Guild;
 use crate::fanout::{GuildView, Visibility, VisibleChannel};
 use crate::guild::event::Event;
+use crate::guild::seldom::Blank;
 use crate::protocol::objects::{GuildSettings, Role};
 use crate::protocol::{GuildId, Position};
 
@@ -27,6 +28,21 @@ pub(super) struct Tables {
     head: Option<Box<Bytes>>,
     members: Option<Box<Bytes>>,
     view: Option<Arc<GuildView>>,
+}
+
+impl Blank for Tables {
+    const BLANK: &'static Self = &Self {
+        table: None,
+        table_ms: 0,
+        has_new_messages: false,
+        head: None,
+        members: None,
+        view: None,
+    };
+
+    fn is_blank(&self) -> bool {
+        self.table.is_none() && self.head.is_none() && self.members.is_none() && self.view.is_none()
+    }
 }
 
 impl Tables {
