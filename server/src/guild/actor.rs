@@ -12,6 +12,7 @@ mod recall;
 mod recovery;
 mod rejoin;
 mod retention;
+mod rounds;
 mod snapshots;
 mod tools;
 mod waits;
@@ -91,6 +92,8 @@ pub struct GuildActor {
     epoch: Position,
     /// Whether the log is this actor's; without it, only reads are served.
     claimed: bool,
+    /// Whether its next housekeeping is arranged for, on the thread that it is on.
+    in_rounds: bool,
     mishaps: Seldom<recovery::Mishaps>,
     // Boxed, as what follows and some of what is above: a guild at rest has none of it, and each would make room for it.
     in_hand: Option<Box<InHand>>,
@@ -141,6 +144,7 @@ impl GuildActor {
             life: 0,
             epoch: 0,
             claimed: false,
+            in_rounds: false,
             mishaps: Seldom::new(),
             in_hand: None,
             parked: Seldom::new(),
@@ -401,7 +405,7 @@ impl Actor for GuildActor {
         if self.awaits_handover(ctx) || self.hand_over(ctx) {
             return;
         }
-        ctx.run_interval(self.tools.settings.housekeeping, Self::housekeeping);
+        self.join_rounds(ctx);
         if self.stats.health() != Health::Quarantined {
             self.load(ctx);
         }

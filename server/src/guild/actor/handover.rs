@@ -112,7 +112,8 @@ impl GuildActor {
             self.leave(ctx);
             return;
         }
-        ctx.run_interval(self.tools.settings.housekeeping, Self::housekeeping);
+        self.in_rounds = false;
+        self.join_rounds(ctx);
         let recover = handover.recover || !self.tools.journal.accepts_writes();
         if self.stats.health() == Health::Quarantined {
             // It stays so.
@@ -165,7 +166,7 @@ impl GuildActor {
             Word::TakeOver(handover) => self.take_over(*handover, ctx),
             Word::Load if !self.tenure.evicted.is_set() => {
                 tracing::warn!(guild = %self.id, "the former actor did not hand over");
-                ctx.run_interval(self.tools.settings.housekeeping, Self::housekeeping);
+                self.join_rounds(ctx);
                 let guild = self.id;
                 self.tools.hubs.tell_all(|| GuildNews::Lost { guild });
                 self.load(ctx);

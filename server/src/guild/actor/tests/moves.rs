@@ -460,6 +460,30 @@ fn a_guild_may_leave_memory_or_be_deleted_while_it_is_moved() {
 }
 
 #[test]
+fn a_guild_looks_whether_it_is_needed_also_after_a_panic_and_on_its_next_thread() {
+    actix::System::new().block_on(async {
+        let settings = GuildSettings {
+            passivate_after: Duration::from_millis(500),
+            housekeeping: Duration::from_millis(5),
+            ..GuildSettings::default()
+        };
+        let node = moving_node_with(1, settings);
+        node.create().await;
+        for moves in [false, true] {
+            node.fault(Point::HandlerPanic, 1);
+            node.say("again").await.unwrap();
+            if moves {
+                node.go(Target::LeastLoaded).await.unwrap();
+            }
+            while node.registry.count() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        assert_eq!(node.history().await, ["again", "again"]);
+    });
+}
+
+#[test]
 fn a_guild_with_a_long_tail_moves_without_reading_it() {
     actix::System::new().block_on(async {
         let node = moving_node(1);
