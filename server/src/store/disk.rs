@@ -43,7 +43,7 @@ const APART_BYTES: u32 = 1 << 10;
 /// Bytes of such a file. It is synced as a whole; the last one of a round while commits wait.
 const FILE_BYTES: u64 = 4 << 20;
 /// Most bytes of commits, and of what removes them, that wait in memory; most are removed before they become a table.
-const COMMITS_BYTES: u64 = 64 << 20;
+const COMMITS_BYTES: u64 = 128 << 20;
 /// Threads that move data into tables and merge those. Of several, the first passes on every merge to the others, and is at it
 /// without a pause while none of them is free: a core's worth for as long as a merge takes.
 const WORKERS: usize = 1;
