@@ -7,10 +7,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use fjall::{OwnedWriteBatch, UserKey};
 
 use super::disk::Disk;
-use super::index::Mention;
 use super::keys;
 use crate::journal::{Entry, NewRecord};
-use crate::protocol::{GuildId, MessageId, Position};
+use crate::protocol::{GuildId, Position};
 
 /// Most records of a block.
 const MAX_RECORDS: usize = 256;
@@ -98,26 +97,16 @@ fn joined(block: &[Bytes]) -> Bytes {
     value.freeze()
 }
 
-/// Adds a guild's records, the first of which is at `first`, to what is sorted, and to the index what they are about of
-/// messages after one.
+/// Adds a guild's records, the first of which is at `first`, to what is sorted.
 pub(super) fn insert(
     batch: &mut OwnedWriteBatch,
     disk: &Disk,
     guild: GuildId,
     first: Position,
     records: &[NewRecord],
-    messages: MessageId,
 ) {
     let bytes: Vec<Bytes> = records.iter().map(|record| record.bytes.clone()).collect();
     for (key, value) in blocks(guild, first, &bytes) {
         batch.insert(&disk.blocks, key, value);
-    }
-    for (record, position) in records.iter().zip(first..) {
-        let about = record.about.iter();
-        for mention in about.flat_map(|about| Mention::all(about, position)) {
-            if mention.message > messages {
-                batch.insert(&disk.messages, keys::mention(guild, mention), []);
-            }
-        }
     }
 }

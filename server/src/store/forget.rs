@@ -7,6 +7,7 @@ use fjall::OwnedWriteBatch;
 use super::blocks;
 use super::commits::Commit;
 use super::disk::Disk;
+use super::index::Mention;
 use super::keys;
 use super::shared::Commits;
 use super::writer::Writer;
@@ -96,9 +97,14 @@ impl Writer {
         let unsorted = disk.unsorted.first(guild, last);
         if let Some((first, records)) = &unsorted {
             let gone = (through + 1).saturating_sub(*first) as usize;
+            for mention in Mention::of(records, *first) {
+                if mention.message > messages {
+                    batch.insert(&disk.messages, keys::mention(guild, mention), []);
+                }
+            }
             let kept = records.get(gone..).unwrap_or_default();
             let first = (*first).max(through + 1);
-            blocks::insert(&mut batch, disk, guild, first, kept, messages);
+            blocks::insert(&mut batch, disk, guild, first, kept);
         }
         self.commit_forgotten(batch, guild)?;
         if unsorted.is_some() {

@@ -6,7 +6,7 @@ use fjall::{Readable, Snapshot};
 use super::blocks::Block;
 use super::disk::{Disk, damaged_key, read_error};
 use super::keys;
-use crate::journal::{About, Entry, JournalError, Span, Stretch};
+use crate::journal::{About, Entry, JournalError, NewRecord, Span, Stretch};
 use crate::protocol::{ChannelId, GuildId, MessageId, Position};
 
 /// Most bytes of records in one answer, but for those of a single message.
@@ -30,6 +30,15 @@ impl Mention {
             channel: about.channel,
             message: *message,
             position,
+        })
+    }
+
+    /// What records are about, the first of which is at `first`.
+    pub(super) fn of(records: &[NewRecord], first: Position) -> impl Iterator<Item = Self> {
+        let records = records.iter().zip(first..);
+        records.flat_map(|(record, position)| {
+            let about = record.about.iter();
+            about.flat_map(move |about| Self::all(about, position))
         })
     }
 

@@ -224,3 +224,19 @@ fn a_failed_commit_leaves_no_hole_in_the_log_or_its_index() {
         assert_eq!(positions, all);
     });
 }
+
+#[test]
+fn a_record_that_goes_before_it_is_sorted_leaves_its_index_entry_where_the_message_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let journal = store.journal();
+    block_on(async {
+        let mut appended = vec![record("about 7 44"), record("other"), record("other")];
+        appended[0].about = indexed(&appended[0].bytes);
+        journal.append(GUILD, 0, appended).await.unwrap();
+        trim(&journal, 3, 43).await;
+        let span = Span::one(ChannelId::new(CHANNEL), MessageId::new(44));
+        let found = journal.about(GUILD, span).await.unwrap();
+        assert_eq!(found.messages, [(MessageId::new(44), Vec::new())]);
+    });
+}
