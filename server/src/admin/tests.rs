@@ -506,7 +506,7 @@ async fn accounts_get_tokens_one_by_one_and_in_bulk() {
         .verify(body["token"].as_str().unwrap())
         .unwrap();
     assert_eq!((claims.user_id, claims.bot), (id.get(), true));
-    assert_eq!(house.directory.user(id).unwrap().username, "relay");
+    assert_eq!(&*house.directory.user(id).unwrap().username, "relay");
 
     let form = json!({ "count": 10_000, "prefix": "load", "bot": false });
     let (status, body) = house

@@ -202,7 +202,7 @@ async fn check_some(store: &Store) {
     );
     assert_eq!(journal.append(GUILD, 2, Vec::new()).await, Ok(2));
     let user = directory.user(UserId::new(1)).unwrap();
-    assert_eq!(user.username, "someone");
+    assert_eq!(&*user.username, "someone");
     assert_eq!(directory.guilds_of(UserId::new(2)), [GUILD]);
     assert_eq!(directory.guild_of(ChannelId::new(30)), Some(GUILD));
     let direct = directory.direct_channel(UserId::new(1), UserId::new(2));

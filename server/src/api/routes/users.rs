@@ -97,7 +97,7 @@ async fn edit_me(mut call: Call) -> Handled {
         ));
     }
     let mut user = User::clone(&call.user);
-    name.clone_into(&mut user.username);
+    user.username = name.into();
     let user = Arc::new(user);
     let written = call.context.directory.put_user(user.clone()).await;
     written.map_err(|error| directory_error(&error))?;

@@ -183,7 +183,7 @@ fn plan_channel(
         let parent = new.fields.parent_id.flatten();
         new.fields.permission_overwrites = parent
             .and_then(|id| guild.channels.get(&id))
-            .map(|category| category.permission_overwrites.clone());
+            .map(|category| category.permission_overwrites.to_vec());
     }
     let last = guild
         .channels
@@ -232,11 +232,11 @@ fn blank(id: ChannelId, kind: ChannelType) -> Channel {
     Channel {
         id,
         kind,
-        name: String::new(),
+        name: Box::default(),
         topic: None,
         position: 0,
         parent_id: None,
-        permission_overwrites: Vec::new(),
+        permission_overwrites: Box::default(),
         nsfw: false,
         rate_limit_per_user: 0,
         last_message_id: None,
@@ -256,11 +256,11 @@ fn edited<'c>(
 ) -> Result<Channel, ApiError> {
     if let Some(name) = edit.name {
         validate::length("name", &name, 1, 100)?;
-        channel.name = name;
+        channel.name = name.into();
     }
     if let Some(topic) = edit.topic {
         validate::length("topic", topic.as_deref().unwrap_or(""), 0, 1_024)?;
-        channel.topic = topic.filter(|topic| !topic.is_empty());
+        channel.topic = topic.filter(|topic| !topic.is_empty()).map(Into::into);
     }
     if let Some(position) = edit.position {
         channel.position = position;
@@ -272,7 +272,7 @@ fn edited<'c>(
         channel.parent_id = parent;
     }
     if let Some(list) = edit.permission_overwrites {
-        channel.permission_overwrites = list;
+        channel.permission_overwrites = list.into();
     }
     if let Some(nsfw) = edit.nsfw {
         channel.nsfw = nsfw;

@@ -106,7 +106,7 @@ impl Guild {
 
     fn is_made_from(&self, new: &NewGuild) -> bool {
         self.direct == new.direct
-            && self.settings.name == new.name
+            && *self.settings.name == new.name
             && self.settings.owner_id == new.owner.id
     }
 }
@@ -174,7 +174,7 @@ pub(super) fn new_member(user: Arc<User>, joined_at: Timestamp) -> Member {
         user,
         nick: None,
         avatar: Null,
-        roles: Vec::new(),
+        roles: Box::default(),
         joined_at,
         premium_since: Null,
         deaf: False,
@@ -189,7 +189,7 @@ fn everyone_role(guild: GuildId) -> Role {
     use crate::protocol::objects::fixed::{False, Null, Zero};
     Role {
         id: guild.everyone(),
-        name: "@everyone".to_owned(),
+        name: "@everyone".into(),
         color: 0,
         colors: RoleColors::default(),
         hoist: false,
@@ -207,11 +207,11 @@ fn edited(guild: &Guild, rights: &Rights<'_>, edit: GuildEdit) -> Result<GuildSe
     let mut settings = guild.settings.clone();
     if let Some(name) = edit.name {
         validate::length("name", &name, 2, 100)?;
-        settings.name = name;
+        settings.name = name.into();
     }
     if let Some(description) = edit.description {
         validate::length("description", description.as_deref().unwrap_or(""), 0, 300)?;
-        settings.description = description;
+        settings.description = description.map(Into::into);
     }
     if let Some(owner_id) = edit.owner_id
         && owner_id != settings.owner_id
@@ -247,7 +247,7 @@ fn edited(guild: &Guild, rights: &Rights<'_>, edit: GuildEdit) -> Result<GuildSe
     }
     if let Some(locale) = edit.preferred_locale {
         validate::length("preferred_locale", &locale, 2, 10)?;
-        settings.preferred_locale = locale;
+        settings.preferred_locale = locale.into();
     }
     Ok(settings)
 }

@@ -183,7 +183,7 @@ impl GuildCore {
         let rights = rights_in_guild(guild, caller, at)?;
         rights.require(Permissions::MANAGE_ROLES)?;
         let before = guild.members.get(user).ok_or(ApiError::UNKNOWN_MEMBER)?;
-        let mut roles = before.roles.clone();
+        let mut roles = before.roles.to_vec();
         roles.retain(|known| *known != role);
         if has {
             roles.push(role);
@@ -202,7 +202,7 @@ impl GuildCore {
 fn set_nick(member: &mut Member, nick: Option<String>) -> Result<(), ApiError> {
     let nick = nick.filter(|nick| !nick.is_empty());
     validate::length("nick", nick.as_deref().unwrap_or(""), 0, MAX_NICK)?;
-    member.nick = nick;
+    member.nick = nick.map(Into::into);
     Ok(())
 }
 
@@ -227,7 +227,7 @@ fn set_roles(
             rights.require_above(Rank::of_role(role))?;
         }
     }
-    member.roles = roles;
+    member.roles = roles.into();
     Ok(())
 }
 

@@ -55,10 +55,10 @@ impl GuildCore {
         }
         let rights = Rights::of(guild, caller, at.now_ms)?;
         let (before, _) = rights.channel_with(id, Permissions::MANAGE_ROLES)?;
-        let list = change(before.permission_overwrites.clone())?;
+        let list = change(before.permission_overwrites.to_vec())?;
         check_change(guild, &rights, &before.permission_overwrites, &list)?;
         let after = Channel {
-            permission_overwrites: list,
+            permission_overwrites: list.into(),
             ..before.clone()
         };
         for event in with_synced_children(guild, before, after) {

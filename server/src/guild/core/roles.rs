@@ -47,7 +47,7 @@ impl GuildCore {
         allow_if(can_change(&rights, by_default, granted))?;
         let blank = Role {
             id,
-            name: "new role".to_owned(),
+            name: "new role".into(),
             color: 0,
             colors: RoleColors::default(),
             hoist: false,
@@ -125,7 +125,7 @@ fn can_change(rights: &Rights<'_>, before: Permissions, after: Permissions) -> b
 fn edited(rights: &Rights<'_>, mut role: Role, edit: RoleEdit) -> Result<Role, ApiError> {
     if let Some(name) = edit.name {
         validate::length("name", &name, 1, 100)?;
-        role.name = name;
+        role.name = name.into();
     }
     if let Some(permissions) = edit.permissions {
         role.permissions = permissions;

@@ -272,13 +272,17 @@ impl Guild {
         self.roles.remove(&id);
         self.members.change(|member| {
             if member.roles.contains(&id) {
-                Arc::make_mut(member).roles.retain(|role| *role != id);
+                let others = member.roles.iter().copied().filter(|role| *role != id);
+                let others = others.collect();
+                Arc::make_mut(member).roles = others;
             }
         });
         for (_, channel) in self.channels.iter_mut() {
-            channel
-                .permission_overwrites
-                .retain(|overwrite| !overwrite.is_for_role(id));
+            let overwrites = &channel.permission_overwrites;
+            if overwrites.iter().any(|it| it.is_for_role(id)) {
+                let others = overwrites.iter().copied().filter(|it| !it.is_for_role(id));
+                channel.permission_overwrites = others.collect();
+            }
         }
     }
 }

@@ -111,7 +111,7 @@ impl Guild {
                 .values()
                 .map(|channel| VisibleChannel {
                     id: channel.id,
-                    overwrites: channel.permission_overwrites.clone(),
+                    overwrites: channel.permission_overwrites.to_vec(),
                     body: json::to_vec(channel).into(),
                 })
                 .collect(),

@@ -39,15 +39,15 @@ pub struct Channel {
     #[serde(rename = "type")]
     pub kind: ChannelType,
     /// 1 to 100 characters.
-    pub name: String,
+    pub name: Box<str>,
     /// At most 1,024 characters.
-    pub topic: Option<String>,
+    pub topic: Option<Box<str>>,
     /// Order in lists; fits 16 bits.
     pub position: u16,
     /// The category it is in.
     pub parent_id: Option<ChannelId>,
     /// Exceptions to the permissions of roles and members.
-    pub permission_overwrites: Vec<Overwrite>,
+    pub permission_overwrites: Box<[Overwrite]>,
     /// Whether it is marked as age restricted.
     #[serde(default)]
     pub nsfw: bool,

@@ -11,7 +11,7 @@ pub struct GuildSettings {
     /// The guild's id.
     pub id: GuildId,
     /// 2 to 100 characters.
-    pub name: String,
+    pub name: Box<str>,
     /// Always null: images are not stored.
     #[serde(default)]
     pub icon: Null,
@@ -26,7 +26,7 @@ pub struct GuildSettings {
     pub banner: Null,
     /// At most 300 characters.
     #[serde(default)]
-    pub description: Option<String>,
+    pub description: Option<Box<str>>,
     /// Who may do everything.
     pub owner_id: UserId,
     /// Always null.
@@ -88,7 +88,7 @@ pub struct GuildSettings {
     pub premium_progress_bar_enabled: False,
     /// A locale such as `en-US`.
     #[serde(default = "default_locale")]
-    pub preferred_locale: String,
+    pub preferred_locale: Box<str>,
     /// 0 to 3.
     #[serde(default)]
     pub nsfw_level: u8,
@@ -104,8 +104,8 @@ fn default_afk_timeout() -> u32 {
     300
 }
 
-fn default_locale() -> String {
-    "en-US".to_owned()
+fn default_locale() -> Box<str> {
+    "en-US".into()
 }
 
 fn default_max_members() -> u32 {
@@ -114,7 +114,7 @@ fn default_max_members() -> u32 {
 
 impl GuildSettings {
     /// A new guild with everything at its default.
-    pub fn new(id: GuildId, name: impl Into<String>, owner_id: UserId) -> Self {
+    pub fn new(id: GuildId, name: impl Into<Box<str>>, owner_id: UserId) -> Self {
         Self {
             id,
             name: name.into(),

@@ -15,12 +15,12 @@ pub struct Member {
     pub user: Arc<User>,
     /// The name in this guild, at most 32 characters.
     #[serde(default)]
-    pub nick: Option<String>,
+    pub nick: Option<Box<str>>,
     /// Always null.
     #[serde(default)]
     pub avatar: Null,
     /// Roles beside `@everyone`.
-    pub roles: Vec<RoleId>,
+    pub roles: Box<[RoleId]>,
     /// When the user joined.
     pub joined_at: Timestamp,
     /// Always null.

@@ -70,9 +70,9 @@ pub struct MessageReference {
 pub struct PartialMember {
     /// The name in this guild.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nick: Option<String>,
+    pub nick: Option<Box<str>>,
     /// Roles beside `@everyone`.
-    pub roles: Vec<RoleId>,
+    pub roles: Box<[RoleId]>,
     /// When the user joined.
     pub joined_at: Timestamp,
     /// Always false.

@@ -12,7 +12,7 @@ pub struct Role {
     /// The role's id.
     pub id: RoleId,
     /// 1 to 100 characters.
-    pub name: String,
+    pub name: Box<str>,
     /// 24-bit RGB.
     pub color: u32,
     /// The same colour in the newer form.

@@ -11,13 +11,13 @@ pub struct User {
     /// The account's id.
     pub id: UserId,
     /// 2 to 32 characters.
-    pub username: String,
+    pub username: Box<str>,
     /// Always `"0"`.
     #[serde(default)]
     pub discriminator: NoDiscriminator,
     /// The name shown, where it differs from the username.
     #[serde(default)]
-    pub global_name: Option<String>,
+    pub global_name: Option<Box<str>>,
     /// Always null: images are not stored.
     #[serde(default)]
     pub avatar: Null,
@@ -31,7 +31,7 @@ pub struct User {
 
 impl User {
     /// An account with just a name.
-    pub fn new(id: UserId, username: impl Into<String>, bot: bool) -> Self {
+    pub fn new(id: UserId, username: impl Into<Box<str>>, bot: bool) -> Self {
         Self {
             id,
             username: username.into(),

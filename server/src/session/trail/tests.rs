@@ -245,9 +245,9 @@ fn i3_roles_and_tables_are_those_of_the_number() {
             part.member.nick.clone().unwrap(),
         )
     };
-    assert_eq!(at(4), (6, Permissions::NONE, "first".to_owned()));
-    assert_eq!(at(5), (9, Permissions::VIEW_CHANNEL, "second".to_owned()));
-    assert_eq!(at(6), (10, Permissions::VIEW_CHANNEL, "second".to_owned()));
+    assert_eq!(at(4), (6, Permissions::NONE, "first".into()));
+    assert_eq!(at(5), (9, Permissions::VIEW_CHANNEL, "second".into()));
+    assert_eq!(at(6), (10, Permissions::VIEW_CHANNEL, "second".into()));
 }
 
 #[test]
