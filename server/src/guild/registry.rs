@@ -15,6 +15,7 @@ use super::actor::{GuildActor, GuildMail, GuildTools};
 use super::executors::{ExecutorId, ExecutorKind, Executors, Seat};
 use super::handoff::baton::{Baton, Word};
 use super::handoff::{MoveKind, Moved, Reason};
+use super::seldom::{Blank, Seldom};
 use super::stats::{GuildStats, Health};
 use crate::clock;
 use crate::counters::Counters;
@@ -49,13 +50,35 @@ struct Running {
     seat: Seat,
     stats: Arc<GuildStats>,
     started_ms: u64,
-    /// When it came to its executor, in milliseconds since the Unix epoch, and why.
-    placed_ms: u64,
+    /// Why it was.
     reason: Reason,
-    moving: Option<Moving>,
-    /// The last moves, the newest first.
-    moves: Option<Arc<[Moved]>>,
+    moves: Seldom<Moves>,
     _counted: Counted,
+}
+
+/// What a guild that was never moved has nothing of.
+#[derive(Default)]
+struct Moves {
+    under_way: Option<Moving>,
+    /// The last ones, the newest first.
+    done: Option<Arc<[Moved]>>,
+}
+
+impl Blank for Moves {
+    const BLANK: &'static Self = &Self {
+        under_way: None,
+        done: None,
+    };
+
+    fn is_blank(&self) -> bool {
+        self.under_way.is_none() && self.done.is_none()
+    }
+}
+
+impl Moves {
+    fn last(&self) -> Option<&Moved> {
+        self.done.as_ref()?.first()
+    }
 }
 
 /// A move that is under way.
@@ -176,10 +199,8 @@ impl Registry {
             seat,
             stats,
             started_ms: now_ms,
-            placed_ms: now_ms,
             reason,
-            moving: None,
-            moves: None,
+            moves: Seldom::new(),
             _counted: Counted::new(&self.inner.tools.counters),
         })
     }
@@ -248,7 +269,7 @@ impl Registry {
     /// not get away from is started in quarantine.
     pub(super) fn evacuate(&self, executor: ExecutorId, culprit: Option<GuildId>) -> usize {
         let sits = |running: &Running| running.seat.id() == executor;
-        let leaves = |running: &Running| matches!(&running.moving, Some(Moving::Releasing(it)) if it.from == executor);
+        let leaves = |running: &Running| matches!(&running.moves.under_way, Some(Moving::Releasing(it)) if it.from == executor);
         let running = &self.inner.running;
         let guilds: Vec<GuildId> = running
             .iter()
@@ -302,7 +323,7 @@ impl Registry {
         let Some(mut entry) = self.inner.running.get_mut(&id) else {
             return false;
         };
-        let Some(Moving::Releasing(releasing)) = &entry.moving else {
+        let Some(Moving::Releasing(releasing)) = &entry.moves.under_way else {
             return false;
         };
         if releasing.from != executor || entry.seat.id() == executor || !releasing.abandon() {
@@ -373,7 +394,7 @@ impl Running {
 
     /// Has the actor stop as soon as it runs again.
     fn evict(self) {
-        if let Some(Moving::Releasing(releasing)) = &self.moving {
+        if let Some(Moving::Releasing(releasing)) = &self.moves.under_way {
             releasing.abandon();
         }
         self.tenure.evict(&self.mailer);
@@ -381,6 +402,7 @@ impl Running {
 }
 
 fn describe(id: GuildId, running: &Running) -> RunningGuild {
+    let moved = running.moves.last();
     RunningGuild {
         id,
         executor: running.seat.id(),
@@ -388,9 +410,9 @@ fn describe(id: GuildId, running: &Running) -> RunningGuild {
         mail: Arc::clone(running.mailer.gauge()),
         started_ms: running.started_ms,
         kind: running.seat.kind(),
-        placed_ms: running.placed_ms,
-        reason: running.reason,
-        moving: running.moving.is_some(),
-        moves: running.moves.clone(),
+        placed_ms: moved.map_or(running.started_ms, |it| it.at_ms),
+        reason: moved.map_or(running.reason, |it| it.reason),
+        moving: running.moves.under_way.is_some(),
+        moves: running.moves.done.clone(),
     }
 }

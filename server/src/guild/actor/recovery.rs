@@ -237,7 +237,7 @@ impl GuildActor {
         }
         tracing::info!(guild = %self.id, "another actor has taken the guild over");
         self.set_aside();
-        let forward = self.tenure.evicted.forward().cloned();
+        let forward = self.tenure.evicted.forward();
         if let (Some(request), true) = (self.take_retry(), forward.is_some()) {
             // It panicked before it could do anything.
             self.answer(request.ticket, Err(moved_away()));

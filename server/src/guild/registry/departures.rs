@@ -29,7 +29,7 @@ impl Registry {
         let incarnation = {
             let mut entry = self.movable(guild)?;
             let (sender, fate) = oneshot::channel();
-            entry.moving = Some(Moving::Departing(sender));
+            entry.moves.under_way = Some(Moving::Departing(sender));
             let farewell = Farewell {
                 at_rest,
                 fate,
@@ -93,9 +93,9 @@ impl Registry {
     pub(in crate::guild) fn stays(&self, guild: GuildId, incarnation: u64) {
         if let Some(mut entry) = self.inner.running.get_mut(&guild)
             && entry.tenure.incarnation == incarnation
-            && matches!(entry.moving, Some(Moving::Departing(_)))
+            && matches!(entry.moves.under_way, Some(Moving::Departing(_)))
         {
-            entry.moving = None;
+            entry.end_move();
         }
     }
 
@@ -118,10 +118,10 @@ impl Running {
     /// Tells an actor at rest that its guild is gone; false where there is none. No mail can be on its way to it: the
     /// entry is not in the registry any more.
     fn departs(&mut self) -> bool {
-        let Some(Moving::Departing(_)) = &self.moving else {
+        let Some(Moving::Departing(_)) = &self.moves.under_way else {
             return false;
         };
-        let Some(Moving::Departing(fate)) = self.moving.take() else {
+        let Some(Moving::Departing(fate)) = self.end_move() else {
             return false;
         };
         if fate.send(()).is_err() {
@@ -134,7 +134,7 @@ impl Running {
     /// Has an actor that was not told before come to rest and go; false where it is not serving, or on its way between
     /// executors.
     fn departs_late(&self, forward: Forward) -> bool {
-        if self.stats.health() != Health::Serving || self.moving.is_some() {
+        if self.stats.health() != Health::Serving || self.moves.under_way.is_some() {
             return false;
         }
         let (at_rest, _) = oneshot::channel();

@@ -128,7 +128,7 @@ impl Registry {
         if !entry.mailer.is_open() {
             return Err(MoveError::NotRunning(guild));
         }
-        if entry.moving.is_some() {
+        if entry.moves.under_way.is_some() {
             return Err(MoveError::AlreadyMoving);
         }
         if entry.stats.health() == Health::Quarantined {
@@ -142,7 +142,7 @@ impl Registry {
             return Err(MoveError::Draining);
         }
         let mut entry = self.movable(guild)?;
-        entry.moving = Some(Moving::Preparing);
+        entry.moves.under_way = Some(Moving::Preparing);
         Ok(Prepared {
             registry: self,
             guild,
@@ -162,7 +162,7 @@ impl Registry {
             if entry.tenure.incarnation != incarnation {
                 return;
             }
-            let Some(Moving::Releasing(releasing)) = entry.moving.take() else {
+            let Some(Moving::Releasing(releasing)) = entry.end_move() else {
                 return;
             };
             let moved = Moved {
@@ -243,7 +243,7 @@ impl Prepared<'_> {
         let running = &self.registry.inner.running;
         let mut entry = running.get_mut(&self.guild).ok_or(MoveError::Gone)?;
         let is_same = entry.tenure.incarnation == self.incarnation
-            && matches!(entry.moving, Some(Moving::Preparing));
+            && matches!(entry.moves.under_way, Some(Moving::Preparing));
         if !is_same || !entry.mailer.is_open() || entry.stats.health() == Health::Quarantined {
             return Err(MoveError::Gone);
         }
@@ -258,7 +258,7 @@ impl Prepared<'_> {
             baton.clone(),
             seat,
         ))));
-        entry.moving = Some(Moving::Releasing(Box::new(Releasing {
+        entry.moves.under_way = Some(Moving::Releasing(Box::new(Releasing {
             tenure,
             mailer,
             baton,
@@ -279,19 +279,24 @@ impl Drop for Prepared<'_> {
         }
         if let Some(mut entry) = self.registry.inner.running.get_mut(&self.guild)
             && entry.tenure.incarnation == self.incarnation
-            && matches!(entry.moving, Some(Moving::Preparing))
+            && matches!(entry.moves.under_way, Some(Moving::Preparing))
         {
-            entry.moving = None;
+            entry.end_move();
         }
     }
 }
 
 impl Running {
+    /// No move is under way any more; answers which one was.
+    pub(super) fn end_move(&mut self) -> Option<Moving> {
+        let ended = self.moves.made()?.under_way.take();
+        self.moves.give_back();
+        ended
+    }
+
     fn note(&mut self, moved: Moved) {
-        self.placed_ms = moved.at_ms;
-        self.reason = moved.reason;
-        let former = self.moves.iter().flat_map(|moves| moves.iter());
+        let former = self.moves.done.iter().flat_map(|moves| moves.iter());
         let all = std::iter::once(moved).chain(former.copied());
-        self.moves = Some(all.take(REMEMBERED).collect());
+        self.moves.done = Some(all.take(REMEMBERED).collect());
     }
 }
