@@ -7,6 +7,7 @@ mod departure;
 mod handover;
 mod load;
 mod mail;
+mod passage;
 mod preload;
 mod recall;
 mod recovery;
@@ -17,7 +18,6 @@ mod snapshots;
 mod tools;
 mod waits;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,7 +33,7 @@ use super::command::Request;
 use super::core::{Attach, GuildCore, Moment, Output};
 use super::recent::RecentItems;
 use super::registry::{Registry, Tenure};
-use super::seldom::Seldom;
+use super::seldom::{Blank, Seldom};
 use super::stats::{GuildStats, Health};
 use crate::clock;
 use crate::fanout::mail::{GuildNews, HubLink};
@@ -41,6 +41,7 @@ use crate::fanout::{HubId, Item};
 use crate::protocol::{GuildId, MessageId, Position, UserId};
 use crate::spans::{self, Stretch};
 use crate::supervision::mail::Mail;
+use passage::Passage;
 use retention::{Trimming, Trims};
 use snapshots::Unripe;
 
@@ -55,8 +56,16 @@ struct Subscription {
     lost: bool,
 }
 
-/// Sessions that attach with a past, and the position that they have.
-type Returning = HashMap<(HubId, u64), Position>;
+/// Most guilds have sessions on one hub or on none.
+type Subscriptions = SmallVec<[Subscription; 1]>;
+
+impl Blank for Subscriptions {
+    const BLANK: &'static Self = &Self::new_const();
+
+    fn is_blank(&self) -> bool {
+        self.is_empty()
+    }
+}
 
 /// A request that is being handled: should the guild panic, it is tried once more.
 struct InHand {
@@ -75,10 +84,10 @@ pub struct GuildActor {
     stats: Arc<GuildStats>,
     tickets: Seldom<Slab<asked::Asked>>,
     stages: Option<Box<asked::Stages>>,
-    subscriptions: SmallVec<[Subscription; 1]>,
+    subscriptions: Seldom<Subscriptions>,
     recent: RecentItems,
-    /// Sessions that attach with a past: the position that they have.
-    returning: Option<Box<Returning>>,
+    /// Who comes back with a past.
+    returns: Seldom<rejoin::Returns>,
     /// The position at the last housekeeping.
     seen_position: Position,
     appends: Seldom<append::Appends>,
@@ -97,8 +106,6 @@ pub struct GuildActor {
     mishaps: Seldom<recovery::Mishaps>,
     // Boxed, as what follows and some of what is above: a guild at rest has none of it, and each would make room for it.
     in_hand: Option<Box<InHand>>,
-    /// Who waits for records to be read back, with the position that they have.
-    parked: Seldom<Vec<(Position, rejoin::Parked)>>,
     /// Requests that wait for messages to be read back.
     recalls: Option<Box<recall::Recalls>>,
     trims: Seldom<Trims>,
@@ -109,12 +116,8 @@ pub struct GuildActor {
     unripe: Option<Box<Unripe>>,
     /// When something last asked for the guild; never where it was only woken.
     used: Option<Instant>,
-    /// Until it is given the word by the actor that it follows.
-    succession: Option<Box<handover::Succession>>,
-    /// From when it is told to leave until it has handed over.
-    released: Option<Box<handover::Released>>,
-    /// While it is to go to another node, and once it has.
-    departing: Option<Box<departure::Departing>>,
+    /// While the guild passes to this actor or from it, and once it has gone to another node.
+    passage: Option<Box<Passage>>,
 }
 
 impl GuildActor {
@@ -134,9 +137,9 @@ impl GuildActor {
             stats,
             tickets: Seldom::new(),
             stages: None,
-            subscriptions: SmallVec::new(),
+            subscriptions: Seldom::new(),
             recent: RecentItems::default(),
-            returning: None,
+            returns: Seldom::new(),
             seen_position: 0,
             appends: Seldom::new(),
             handled: 0,
@@ -147,16 +150,13 @@ impl GuildActor {
             in_rounds: false,
             mishaps: Seldom::new(),
             in_hand: None,
-            parked: Seldom::new(),
             recalls: None,
             trims: Seldom::new(),
             tail_bytes: 0,
             snapshot_bytes: 0,
             unripe: None,
             used: Some(clock::now()),
-            succession: None,
-            released: None,
-            departing: None,
+            passage: None,
         }
     }
 
@@ -215,8 +215,9 @@ impl GuildActor {
     /// Hubs without a session left get nothing more; not before all that they wait for is out.
     fn drop_empty_subscriptions(&mut self) {
         let core = &self.core;
-        self.subscriptions
-            .retain(|entry| core.sessions_on(entry.hub) > 0);
+        if let Some(subscriptions) = self.subscriptions.made() {
+            subscriptions.retain(|entry| core.sessions_on(entry.hub) > 0);
+        }
         let sessions: usize = self
             .subscriptions
             .iter()
@@ -241,7 +242,7 @@ impl GuildActor {
         }
         let begun = spans::is_on().then(clock::now);
         let items: Arc<[Item]> = items.drain(..).collect();
-        for subscription in &mut self.subscriptions {
+        for subscription in self.subscriptions.iter_mut() {
             if !subscription.lost {
                 let items = Arc::clone(&items);
                 subscription.post(
@@ -258,7 +259,9 @@ impl GuildActor {
     }
 
     fn post(&mut self, hub: HubId, news: GuildNews) {
-        if let Some(subscription) = self.subscriptions.iter_mut().find(|entry| entry.hub == hub) {
+        let subscriptions = self.subscriptions.made();
+        let subscribed = subscriptions.and_then(|all| all.iter_mut().find(|it| it.hub == hub));
+        if let Some(subscription) = subscribed {
             subscription.post(self.id, news);
         } else if let Some(link) = self.tools.hubs.get(hub) {
             // A refused attachment of a hub without other sessions of the guild.
@@ -292,8 +295,8 @@ impl GuildActor {
     }
 
     fn hub_gone(&mut self, hub: HubId) {
-        if let Some(returning) = &mut self.returning {
-            returning.retain(|(of, _), _| *of != hub);
+        if let Some(returns) = self.returns.made() {
+            returns.sessions.retain(|(of, _), _| *of != hub);
         }
         self.core.forget_hub(&self.moment(), hub);
     }
@@ -328,7 +331,7 @@ impl GuildActor {
         self.look_at_tail(ctx);
         let idle = self.subscriptions.is_empty()
             && self.tickets.is_empty()
-            && self.parked.is_empty()
+            && self.returns.parked.is_empty()
             && self.core.is_settled();
         let unused_after = self.tools.settings.passivate_after;
         let unused = self.used.is_none_or(|at| at.elapsed() >= unused_after);
@@ -344,19 +347,17 @@ impl GuildActor {
 
     /// A session attaches with a past.
     fn returns(&mut self, hub: HubId, session: u64, since: Position) {
-        let returning = self.returning.get_or_insert_default();
-        returning.insert((hub, session), since);
+        self.returns.sessions.insert((hub, session), since);
     }
 
     /// The position that it came with, where it did.
     fn returned(&mut self, hub: HubId, session: u64) -> Option<Position> {
-        self.returning.as_mut()?.remove(&(hub, session))
+        self.returns.made()?.sessions.remove(&(hub, session))
     }
 
     /// Whether somebody has come back and is yet to be told what it missed: until then that stays at hand.
     fn is_recent_awaited(&self) -> bool {
-        let is_returning = self.returning.as_ref().is_some_and(|it| !it.is_empty());
-        is_returning || !self.parked.is_empty()
+        !self.returns.is_blank()
     }
 
     /// Notes when something was done that requests wait for, or that nobody wants to know.
@@ -373,9 +374,11 @@ impl GuildActor {
     /// Gives back the room of queues that are empty.
     fn give_back(&mut self) {
         self.tickets.give_back();
-        self.returning.take_if(|returning| returning.is_empty());
-        self.parked.give_back();
-        self.subscriptions.shrink_to_fit();
+        self.returns.give_back();
+        self.subscriptions.give_back();
+        if let Some(subscriptions) = self.subscriptions.made() {
+            subscriptions.shrink_to_fit();
+        }
         self.appends.give_back();
         self.mishaps.give_back();
         self.trims.give_back();

@@ -127,7 +127,7 @@ impl GuildActor {
             return;
         }
         let now = clock::now();
-        let is_staying = self.appends.claiming.is_none() && self.departing.is_none();
+        let is_staying = self.appends.claiming.is_none() && !self.is_departing();
         let company = &mut self.appends.company;
         if is_staying && let Some(until) = company.waits_until(now) {
             if company.timer.is_none() {

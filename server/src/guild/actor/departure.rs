@@ -2,29 +2,17 @@
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Instant;
 
 use actix::{ActorContext, AsyncContext, Context};
-use tokio::sync::oneshot;
 
+use super::passage::Passage;
 use super::rejoin::Parked;
 use super::waits::waits;
 use super::{GuildActor, GuildMail};
 use crate::clock;
 use crate::guild::departure::{Farewell, Forward, moved_away};
+use crate::guild::seldom::Seldom;
 use crate::guild::stats::Health;
-
-/// A guild that may go.
-pub(super) enum Departing {
-    /// It comes to rest, and then waits for what is decided.
-    Waits {
-        at_rest: Option<oneshot::Sender<Instant>>,
-        fate: oneshot::Receiver<()>,
-        forward: Forward,
-    },
-    /// It has gone.
-    Gone(Forward),
-}
 
 impl GuildActor {
     /// Comes to rest; mail waits from now on.
@@ -33,7 +21,7 @@ impl GuildActor {
             // Who asked hears that it cannot.
             return;
         }
-        self.departing = Some(Box::new(Departing::Waits {
+        self.passage = Some(Box::new(Passage::Rests {
             at_rest: Some(farewell.at_rest),
             fate: farewell.fate,
             forward: farewell.forward,
@@ -43,12 +31,18 @@ impl GuildActor {
 
     /// Deals with mail of a guild that has gone; tells whether it has.
     pub(super) fn is_gone(&self) -> bool {
-        matches!(self.departing.as_deref(), Some(Departing::Gone(_)))
+        matches!(self.passage.as_deref(), Some(Passage::Gone(_)))
+    }
+
+    /// Whether the guild is to go to another node, or has.
+    pub(super) fn is_departing(&self) -> bool {
+        let passage = self.passage.as_deref();
+        matches!(passage, Some(Passage::Rests { .. } | Passage::Gone(_)))
     }
 
     /// Has mail that waited go to where the guild is.
     pub(super) fn send_after(&self, mail: GuildMail, ctx: &mut Context<Self>) {
-        let Some(Departing::Gone(forward)) = self.departing.as_deref() else {
+        let Some(Passage::Gone(forward)) = self.passage.as_deref() else {
             return;
         };
         match mail {
@@ -74,21 +68,21 @@ impl GuildActor {
 
     /// Another node has the guild, which did not come to rest before: what waits is sent there.
     pub(super) fn gone_to(&mut self, forward: Forward) {
-        self.departing = Some(Box::new(Departing::Gone(forward)));
+        self.passage = Some(Box::new(Passage::Gone(forward)));
     }
 
     fn gone(&mut self) {
-        let Some(departing) = self.departing.take() else {
+        let Some(passage) = self.passage.take() else {
             return;
         };
-        let Departing::Waits { forward, .. } = *departing else {
+        let Passage::Rests { forward, .. } = *passage else {
             return;
         };
         // Nothing is written or broadcast any more, whatever still comes.
         self.tenure.evicted.set();
         self.recalls = None;
         self.redirect();
-        for (since, who) in self.parked.take() {
+        for (since, who) in self.take_parked() {
             // Hubs join again as a whole.
             if let Parked::Session(attach) = who
                 && attach.hub.is_local()
@@ -96,8 +90,8 @@ impl GuildActor {
                 forward(GuildMail::Reattach(attach, since));
             }
         }
-        self.subscriptions.clear();
-        self.departing = Some(Box::new(Departing::Gone(forward)));
+        self.subscriptions = Seldom::new();
+        self.passage = Some(Box::new(Passage::Gone(forward)));
     }
 
     /// The append in flight is seen through: nobody else polls it while mail waits.
@@ -116,12 +110,12 @@ impl GuildActor {
         self.see_through(ctx, task);
         let rests = self.core.is_settled() && self.appends.in_flight.is_none();
         let fails = self.stats.health() != Health::Serving || self.mishaps.former.is_some();
-        let Some(Departing::Waits { at_rest, fate, .. }) = self.departing.as_deref_mut() else {
+        let Some(Passage::Rests { at_rest, fate, .. }) = self.passage.as_deref_mut() else {
             return Poll::Ready(());
         };
         if fails {
             // One that has gone already finds so by its next mail.
-            self.departing = None;
+            self.passage = None;
             return Poll::Ready(());
         }
         if !rests {
@@ -135,7 +129,7 @@ impl GuildActor {
         match Pin::new(fate).poll(task) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) => self.gone(),
-            Poll::Ready(Err(_)) => self.departing = None,
+            Poll::Ready(Err(_)) => self.passage = None,
         }
         Poll::Ready(())
     }

@@ -3,12 +3,12 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Instant;
 
 use actix::{ActorContext, AsyncContext, Context};
 use tokio::sync::oneshot;
 
 use super::company::Company;
+use super::passage::Passage;
 use super::waits::waits;
 use super::{GuildActor, GuildTools};
 use crate::clock;
@@ -19,13 +19,6 @@ use crate::guild::stats::{GuildStats, Health};
 use crate::protocol::{GuildId, Position};
 #[cfg(any(test, feature = "fault-points"))]
 use crate::supervision::faults;
-
-/// What a successor waits for.
-pub(super) struct Succession {
-    word: oneshot::Receiver<Word>,
-    /// Told once that the actor has started.
-    ready: Option<oneshot::Sender<()>>,
-}
 
 impl GuildActor {
     /// An actor that waits until the guild's present one hands over: it says when it is `ready`, and
@@ -39,22 +32,19 @@ impl GuildActor {
         word: oneshot::Receiver<Word>,
         ready: oneshot::Sender<()>,
     ) -> Self {
-        let succession = Succession {
-            word,
-            ready: Some(ready),
-        };
+        let ready = Some(ready);
         Self {
-            succession: Some(Box::new(succession)),
+            passage: Some(Box::new(Passage::Follows { word, ready })),
             ..Self::new(id, tools, registry, stats, tenure)
         }
     }
 
     /// Waits for the word, where this is a successor; tells whether it is.
     pub(super) fn awaits_handover(&mut self, ctx: &mut Context<Self>) -> bool {
-        let Some(succession) = &mut self.succession else {
+        let Some(Passage::Follows { ready, .. }) = self.passage.as_deref_mut() else {
             return false;
         };
-        if let Some(ready) = succession.ready.take() {
+        if let Some(ready) = ready.take() {
             // Who moves the guild may have given up.
             let _ = ready.send(());
         }
@@ -64,21 +54,22 @@ impl GuildActor {
 
     /// Hands the guild over. After a panic meanwhile it is tried again.
     pub(super) fn release_to(&mut self, handing: Handing, ctx: &mut Context<Self>) {
-        self.released = Some(Box::new((handing, clock::now())));
+        let released = clock::now();
+        self.passage = Some(Box::new(Passage::Leaves { handing, released }));
         self.hand_over(ctx);
     }
 
     /// Hands the guild over, where it was told to; tells whether it was.
     pub(super) fn hand_over(&mut self, ctx: &mut Context<Self>) -> bool {
-        if self.released.is_none() {
+        if !matches!(self.passage.as_deref(), Some(Passage::Leaves { .. })) {
             return false;
         }
         #[cfg(any(test, feature = "fault-points"))]
         faults::hit(faults::Point::ReleasePanic, self.id);
-        let Some(released) = self.released.take() else {
+        let passage = self.passage.take().map(|passage| *passage);
+        let Some(Passage::Leaves { handing, released }) = passage else {
             return false;
         };
-        let (handing, released) = *released;
         let recover =
             self.mishaps.former.is_some() || !self.claimed || self.stats.health() == Health::Failed;
         let nobody = Self::new(
@@ -149,10 +140,10 @@ impl GuildActor {
 
     /// Waits for the word; mail waits meanwhile.
     fn awaits_word(&mut self, ctx: &mut Context<Self>, task: &mut TaskContext<'_>) -> Poll<()> {
-        let Some(succession) = &mut self.succession else {
+        let Some(Passage::Follows { word, .. }) = self.passage.as_deref_mut() else {
             return Poll::Ready(());
         };
-        let Poll::Ready(word) = Pin::new(&mut succession.word).poll(task) else {
+        let Poll::Ready(word) = Pin::new(word).poll(task) else {
             return Poll::Pending;
         };
         self.heard(word.ok(), ctx);
@@ -160,7 +151,7 @@ impl GuildActor {
     }
 
     fn heard(&mut self, word: Option<Word>, ctx: &mut Context<Self>) {
-        self.succession = None;
+        self.passage = None;
         let word = word.unwrap_or(Word::Stop);
         match word {
             Word::TakeOver(handover) => self.take_over(*handover, ctx),
@@ -177,6 +168,3 @@ impl GuildActor {
         }
     }
 }
-
-/// What an actor that is told to leave keeps until it has.
-pub(super) type Released = (Handing, Instant);

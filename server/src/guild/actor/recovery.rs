@@ -196,10 +196,9 @@ impl GuildActor {
         self.unripe = None;
         self.appends = Seldom::new();
         self.handled = 0;
-        self.returning = None;
         self.recalls = None;
         self.trims = Seldom::new();
-        for (_, who) in self.parked.take() {
+        for (_, who) in self.returns.take().parked {
             self.subscribe(who.hub());
         }
     }
@@ -222,7 +221,7 @@ impl GuildActor {
 
     /// Tells every hub to join again.
     fn tell_lost(&mut self) {
-        for subscription in self.subscriptions.drain(..) {
+        for subscription in self.subscriptions.take() {
             let news = GuildNews::Lost { guild: self.id };
             subscription.link.post_control(news);
         }
@@ -243,7 +242,7 @@ impl GuildActor {
             self.answer(request.ticket, Err(moved_away()));
         }
         self.settle_former(0);
-        self.subscriptions.clear();
+        self.subscriptions = Seldom::new();
         match forward {
             Some(forward) => self.gone_to(forward),
             None => ctx.stop(),
@@ -300,7 +299,7 @@ impl GuildActor {
         self.stats.set_health(Health::Quarantined);
         self.take_retry();
         self.settle_former(0);
-        for subscription in self.subscriptions.drain(..) {
+        for subscription in self.subscriptions.take() {
             let news = GuildNews::Unavailable { guild: self.id };
             subscription.link.post_control(news);
         }

@@ -1,5 +1,6 @@
 //! Hubs and sessions that come back with a past, and what they missed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
@@ -19,6 +20,15 @@ const MAX_MISSED: Position = 50_000;
 /// Most that wait for records to be read back.
 const MAX_PARKED: usize = 65_536;
 
+/// Who comes back with a past.
+#[derive(Default)]
+pub(super) struct Returns {
+    /// Sessions that are being attached, by hub: the position that they have.
+    pub(super) sessions: BTreeMap<(HubId, u64), Position>,
+    /// Who waits for records to be read back, with the position that they have.
+    pub(super) parked: Vec<(Position, Parked)>,
+}
+
 /// Who waits for records to be read back.
 #[derive(Debug)]
 pub(super) enum Parked {
@@ -26,11 +36,14 @@ pub(super) enum Parked {
     Hub(HubId, Vec<Attach>),
 }
 
-impl Blank for Vec<(Position, Parked)> {
-    const BLANK: &'static Self = &Self::new();
+impl Blank for Returns {
+    const BLANK: &'static Self = &Self {
+        sessions: BTreeMap::new(),
+        parked: Vec::new(),
+    };
 
     fn is_blank(&self) -> bool {
-        self.is_empty()
+        self.sessions.is_empty() && self.parked.is_empty()
     }
 }
 
@@ -83,21 +96,27 @@ impl GuildActor {
     /// Lets somebody wait until what they missed is read back.
     fn park(&mut self, since: Position, who: Parked, ctx: &mut Context<Self>) {
         let too_long = self.recent.complete_after() - since > MAX_MISSED;
-        if too_long || self.parked.len() >= MAX_PARKED {
+        if too_long || self.returns.parked.len() >= MAX_PARKED {
             self.refuse_parked(who);
             return;
         }
-        let is_first = self.parked.is_empty();
-        self.parked.push((since, who));
+        let is_first = self.returns.parked.is_empty();
+        self.returns.parked.push((since, who));
         // The others are looked at again when the read that is under way has ended.
         if is_first {
             self.fetch(ctx);
         }
     }
 
+    /// Those who wait, who then do no more.
+    pub(super) fn take_parked(&mut self) -> Vec<(Position, Parked)> {
+        let returns = self.returns.made();
+        returns.map_or_else(Vec::new, |it| std::mem::take(&mut it.parked))
+    }
+
     /// Begins to read what those who wait need, where somebody does.
     pub(super) fn fetch(&mut self, ctx: &mut Context<Self>) {
-        let Some(since) = self.parked.iter().map(|(since, _)| *since).min() else {
+        let Some(since) = self.returns.parked.iter().map(|(since, _)| *since).min() else {
             return;
         };
         let until = self.recent.complete_after();
@@ -122,7 +141,7 @@ impl GuildActor {
                     } else {
                         tracing::error!(guild = %actor.id, %error, "what was missed cannot be read");
                     }
-                    for (_, who) in actor.parked.take() {
+                    for (_, who) in actor.take_parked() {
                         actor.refuse_parked(who);
                     }
                 }
@@ -138,7 +157,7 @@ impl GuildActor {
         ctx: &mut Context<Self>,
     ) {
         self.recent.extend_back(since, until, items);
-        for (since, who) in self.parked.take() {
+        for (since, who) in self.take_parked() {
             match who {
                 Parked::Session(attach) => self.reattach(attach, since, ctx),
                 Parked::Hub(hub, sessions) => self.rejoin(hub, since, sessions, ctx),
