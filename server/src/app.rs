@@ -445,9 +445,10 @@ fn registry_of(
         settings: Arc::new(settings::guild_settings(config)),
         preloads: crate::guild::actor::Preloads::default(),
     };
+    // The settings are at most 2^20 and 2^30.
     let bounds = MailBounds {
-        count: config.guild.mailbox_max_requests,
-        bytes: config.guild.mailbox_max_bytes,
+        count: config.guild.mailbox_max_requests as u32,
+        bytes: config.guild.mailbox_max_bytes as u32,
     };
     let executors = Executors::start_with(config.node.executors, config.guild.dedicated_executors);
     Registry::new(executors, tools, bounds)

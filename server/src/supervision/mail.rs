@@ -17,9 +17,9 @@ use crate::clock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailBounds {
     /// Most messages.
-    pub count: usize,
+    pub count: u32,
     /// Most bytes, by the posters' own account of what a message holds on to.
-    pub bytes: usize,
+    pub bytes: u32,
 }
 
 /// What waits for one actor; shared by everyone who posts to it.
@@ -68,7 +68,9 @@ impl MailGauge {
             bytes,
             taken: clock::now(),
         };
-        if count >= self.bounds.count || (count > 0 && held + bytes > self.bounds.bytes) {
+        let bounds = self.bounds;
+        let is_too_much = count > 0 && held + bytes > bounds.bytes as usize;
+        if count >= bounds.count as usize || is_too_much {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         }

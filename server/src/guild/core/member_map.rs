@@ -12,11 +12,14 @@ use crate::protocol::objects::Member;
 /// From more members on they are in a tree: to add one to a list moves those behind it.
 const FEW: usize = 32;
 
+type Tree = BTreeMap<UserId, Arc<Member>>;
+
 /// Members by rising id. Most guilds are small, and a tree makes room for eleven at a time.
 #[derive(Debug)]
 pub(super) enum MemberMap {
     Few(LiteMap<UserId, Arc<Member>>),
-    Many(BTreeMap<UserId, Arc<Member>>),
+    /// Boxed: few guilds have one, and it would make room for it in the others.
+    Many(Box<Tree>),
 }
 
 impl MemberMap {
@@ -47,7 +50,8 @@ impl MemberMap {
             }
             Self::Few(members) => {
                 let all = std::mem::take(members).into_iter();
-                *self = Self::Many(all.chain([(user, member)]).collect());
+                let all = all.chain([(user, member)]).collect();
+                *self = Self::Many(Box::new(all));
             }
             Self::Many(members) => {
                 members.insert(user, member);
