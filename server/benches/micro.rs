@@ -39,7 +39,7 @@ use guildhall_server::session::sink::{Aftermath, Sink};
 use guildhall_server::session::state::{Link, Session};
 use guildhall_server::session::trail::{Trail, TrailDir};
 use guildhall_server::supervision::mail::{MailBounds, MailGauge};
-use guildhall_server::supervision::meter::{Meter, Roster, ThreadMeter};
+use guildhall_server::supervision::meter::{Meter, Metered, Roster, ThreadMeter};
 use requests::create_guild;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -384,12 +384,12 @@ fn meters(criterion: &mut Criterion) {
     let roster = Arc::new(Roster::default());
     roster.read();
     let thread = ThreadMeter::new(Arc::clone(&roster));
-    let meter = Arc::new(Meter::default());
+    let actor: Arc<dyn Metered> = Arc::new(Meter::default());
     let mut group = criterion.benchmark_group("load");
     group.bench_function("a turn is measured", |bench| {
         bench.iter(|| {
             let began = std::time::Instant::now();
-            thread.worked(black_box(7), &meter, began.elapsed());
+            thread.worked(black_box(7), &actor, began.elapsed());
         });
     });
     let gauge = Arc::new(MailGauge::new(MailBounds {
@@ -400,7 +400,9 @@ fn meters(criterion: &mut Criterion) {
     group.bench_function("a message's wait is measured", |bench| {
         bench.iter(|| {
             let posted = std::time::Instant::now();
-            meter.waited(black_box(posted).saturating_duration_since(now));
+            actor
+                .meter()
+                .waited(black_box(posted).saturating_duration_since(now));
         });
     });
     group.bench_function("room for a message is taken and given back", |bench| {

@@ -399,12 +399,12 @@ impl Seat {
     }
 
     /// Lets the executor know when the guild has it.
-    pub(super) fn mark(&self, guild: GuildId, stats: &GuildStats) -> Mark {
+    pub(super) fn mark(&self, guild: GuildId, stats: &Arc<GuildStats>) -> Mark {
         Mark {
             line: Arc::clone(&self.executor.line),
             thread: Arc::clone(&self.executor.meter),
             work: guild.get(),
-            meter: Arc::clone(&stats.meter),
+            meter: Arc::clone(stats) as _,
         }
     }
 }

@@ -1,10 +1,9 @@
 //! What a running guild shows of itself, readable from any thread.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::loads::LoadFigures;
-use crate::supervision::meter::Meter;
+use crate::supervision::meter::{Meter, Metered};
 
 /// Figures of one guild; written by its actor, read by the admin API.
 #[derive(Debug, Default)]
@@ -12,9 +11,9 @@ pub struct GuildStats {
     /// Position of the last acknowledged record.
     pub position: AtomicU64,
     /// Attached sessions.
-    pub sessions: AtomicU64,
+    pub sessions: AtomicU32,
     /// Subscribed hubs.
-    pub hubs: AtomicU64,
+    pub hubs: AtomicU32,
     /// Requests handled since the start.
     pub requests: AtomicU64,
     /// Items handed to hubs since the start.
@@ -24,14 +23,48 @@ pub struct GuildStats {
     /// Items times attached sessions since the start: the most deliveries that can have come of them.
     pub offered: AtomicU64,
     /// What its actor used of its thread since the start, and how long its mail waited.
-    pub meter: Arc<Meter>,
+    pub meter: Meter,
     /// How busy it is now, smoothed; written about once a second.
     pub load: LoadFigures,
     /// Restarts after a panic.
-    pub restarts: AtomicU64,
+    pub restarts: AtomicU32,
     /// Microseconds from the last panic until it served again; 0 where there was none.
     pub last_restart_us: AtomicU64,
     health: AtomicU8,
+}
+
+/// A figure that one thread writes and any may read.
+pub trait Figure {
+    /// Reads it.
+    fn get(&self) -> u64;
+    /// Sets it, as far as it goes.
+    fn set(&self, value: u64);
+}
+
+impl Figure for AtomicU64 {
+    fn get(&self) -> u64 {
+        self.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, value: u64) {
+        self.store(value, Ordering::Relaxed);
+    }
+}
+
+impl Figure for AtomicU32 {
+    fn get(&self) -> u64 {
+        self.load(Ordering::Relaxed).into()
+    }
+
+    fn set(&self, value: u64) {
+        self.store(value.try_into().unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Metered for GuildStats {
+    fn meter(&self) -> &Meter {
+        &self.meter
+    }
 }
 
 /// Whether a guild serves.
@@ -86,17 +119,17 @@ impl GuildStats {
     }
 
     /// Sets a figure.
-    pub(super) fn set(figure: &AtomicU64, value: u64) {
-        figure.store(value, Ordering::Relaxed);
+    pub(super) fn set(figure: &impl Figure, value: u64) {
+        figure.set(value);
     }
 
     /// Adds to a figure that only the guild's own thread writes.
-    pub(super) fn add(figure: &AtomicU64, value: u64) {
-        figure.store(figure.load(Ordering::Relaxed) + value, Ordering::Relaxed);
+    pub(super) fn add(figure: &impl Figure, value: u64) {
+        figure.set(figure.get() + value);
     }
 
     /// Reads a figure.
-    pub fn get(figure: &AtomicU64) -> u64 {
-        figure.load(Ordering::Relaxed)
+    pub fn get(figure: &impl Figure) -> u64 {
+        figure.get()
     }
 }

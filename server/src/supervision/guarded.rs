@@ -19,7 +19,7 @@ use actix::dev::channel::channel;
 use actix::{Actor, Addr, ArbiterHandle, Context, Supervised};
 
 use super::lifeline::Lifeline;
-use super::meter::{Meter, ThreadMeter};
+use super::meter::{Metered, ThreadMeter};
 use crate::clock;
 
 /// How a watched thread knows what it is at work on, and what that takes.
@@ -31,7 +31,7 @@ pub struct Mark {
     /// Names the actor; not 0.
     pub work: u64,
     /// The actor's.
-    pub meter: Arc<Meter>,
+    pub meter: Arc<dyn Metered>,
 }
 
 impl Mark {

@@ -3,6 +3,7 @@
 //! Written by the actor's thread with plain stores, read about once a second. Who was at work since
 //! then is on a [`Roster`], so that whoever reads pays nothing for actors at rest.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,18 @@ pub struct Meter {
     listed: AtomicBool,
     /// What was read last; the reader's.
     read: [AtomicU64; 3],
+}
+
+/// Who is measured.
+pub trait Metered: fmt::Debug + Send + Sync {
+    /// What it used.
+    fn meter(&self) -> &Meter;
+}
+
+impl Metered for Meter {
+    fn meter(&self) -> &Meter {
+        self
+    }
 }
 
 /// What came on top between two readings.
@@ -34,7 +47,7 @@ pub struct Reading {
 #[derive(Debug, Default)]
 pub struct Roster {
     watched: AtomicBool,
-    active: Mutex<Vec<(u64, Arc<Meter>)>>,
+    active: Mutex<Vec<(u64, Arc<dyn Metered>)>>,
 }
 
 /// What is shared by the actors of one thread.
@@ -102,14 +115,15 @@ impl std::ops::AddAssign for Reading {
 
 impl Roster {
     /// Notes that this actor was at work; by its thread alone.
-    fn note(&self, work: u64, meter: &Arc<Meter>) {
+    fn note(&self, work: u64, actor: &Arc<dyn Metered>) {
+        let meter = actor.meter();
         if meter.listed.load(Ordering::Relaxed) || !self.watched.load(Ordering::Relaxed) {
             return;
         }
         meter.listed.store(true, Ordering::Relaxed);
         let active = self.active.lock();
         let mut active = active.unwrap_or_else(PoisonError::into_inner);
-        active.push((work, Arc::clone(meter)));
+        active.push((work, Arc::clone(actor)));
     }
 
     /// Who was at work since this was called last, and what it used; an actor may be there twice, and
@@ -118,7 +132,8 @@ impl Roster {
         self.watched.store(true, Ordering::Relaxed);
         let active = self.active.lock();
         let active = std::mem::take(&mut *active.unwrap_or_else(PoisonError::into_inner));
-        let read = |(work, meter): (u64, Arc<Meter>)| {
+        let read = |(work, actor): (u64, Arc<dyn Metered>)| {
+            let meter = actor.meter();
             // First: what it does from here on lists it anew.
             meter.listed.store(false, Ordering::Relaxed);
             (work, meter.read())
@@ -137,10 +152,10 @@ impl ThreadMeter {
     }
 
     /// The actor of this name had the thread for so long. Only the thread may call it.
-    pub fn worked(&self, work: u64, meter: &Arc<Meter>, time: Duration) {
-        meter.worked(time);
+    pub fn worked(&self, work: u64, actor: &Arc<dyn Metered>, time: Duration) {
+        actor.meter().worked(time);
         self.own.worked(time);
-        self.roster.note(work, meter);
+        self.roster.note(work, actor);
     }
 }
 
@@ -170,7 +185,7 @@ mod tests {
     fn who_was_at_work_is_listed_once_for_each_reading_and_nobody_before_the_first() {
         let roster = Arc::new(Roster::default());
         let thread = ThreadMeter::new(Arc::clone(&roster));
-        let meters: [Arc<Meter>; 2] = Default::default();
+        let meters: [Arc<dyn Metered>; 2] = [Arc::<Meter>::default(), Arc::<Meter>::default()];
         thread.worked(1, &meters[0], MS);
         assert_eq!(roster.read(), [], "nobody asked yet");
         for _ in 0..3 {
