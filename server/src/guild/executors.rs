@@ -18,7 +18,7 @@ use super::stats::GuildStats;
 use crate::clock;
 use crate::placement::executors::{Candidate, choose};
 use crate::protocol::GuildId;
-use crate::supervision::guarded::Mark;
+use crate::supervision::guarded::{Mark, WatchedThread};
 use crate::supervision::lifeline::{BEAT, Lifeline, Stuck, Turn};
 use crate::supervision::meter::{Roster, ThreadMeter};
 
@@ -58,8 +58,7 @@ struct Executor {
     guilds: AtomicUsize,
     /// Guilds that got a seat since the load was shown last: they are not in it yet.
     newcomers: AtomicUsize,
-    line: Arc<Lifeline>,
-    meter: Arc<ThreadMeter>,
+    thread: Arc<WatchedThread>,
     load: Mutex<ThreadLoad>,
     /// A dedicated one that its guild has left: its thread ends.
     ending: AtomicBool,
@@ -209,10 +208,10 @@ impl Executors {
     }
 
     /// What each thread uses.
-    pub(super) fn meters(&self) -> Vec<(ExecutorId, Arc<ThreadMeter>)> {
+    pub(super) fn watched(&self) -> Vec<(ExecutorId, Arc<WatchedThread>)> {
         let threads = self.threads();
-        let meters = threads.iter().map(|it| (it.id, Arc::clone(&it.meter)));
-        meters.collect()
+        let watched = threads.iter().map(|it| (it.id, Arc::clone(&it.thread)));
+        watched.collect()
     }
 
     /// Shows how busy a thread is, every guild that has a seat there included.
@@ -228,7 +227,7 @@ impl Executors {
     /// may call it.
     pub(super) fn look(&self, passed: Duration, limit: Duration) -> Vec<(ExecutorState, Turn)> {
         let look = |executor: &Arc<Executor>| {
-            let turn = executor.line.look(passed, limit)?;
+            let turn = executor.thread.line.look(passed, limit)?;
             Some((executor.state(), turn))
         };
         let turns = self.threads().iter().filter_map(look).collect();
@@ -282,20 +281,21 @@ fn name_of(executor: ExecutorId) -> String {
 
 impl Executor {
     fn start(id: ExecutorId, kind: ExecutorKind, roster: &Arc<Roster>) -> io::Result<Arc<Self>> {
-        let line = Arc::new(Lifeline::new(name_of(id)));
+        let thread = Arc::new(WatchedThread {
+            line: Lifeline::new(name_of(id)),
+            meter: ThreadMeter::new(Arc::clone(roster)),
+        });
         let arbiter = Arbiter::try_new()?.handle();
-        let meter = Arc::new(ThreadMeter::new(Arc::clone(roster)));
         let ended = Arc::new(AtomicBool::new(false));
         let ends = dedicated::Ends(Arc::clone(&ended));
-        arbiter.spawn(beat(Arc::clone(&line), Arc::clone(&meter), ends));
+        arbiter.spawn(beat(Arc::clone(&thread), ends));
         Ok(Arc::new(Self {
             id,
             kind,
             arbiter,
             guilds: AtomicUsize::new(0),
             newcomers: AtomicUsize::new(0),
-            line,
-            meter,
+            thread,
             load: Mutex::default(),
             ending: AtomicBool::new(false),
             ended,
@@ -321,7 +321,7 @@ impl Executor {
     }
 
     fn is_stuck(&self) -> bool {
-        self.line.stuck().is_some()
+        self.thread.line.stuck().is_some()
     }
 
     fn state(&self) -> ExecutorState {
@@ -329,23 +329,23 @@ impl Executor {
             id: self.id,
             kind: self.kind,
             guilds: self.guilds.load(Ordering::Relaxed),
-            stuck: self.line.stuck(),
+            stuck: self.thread.line.stuck(),
             load: self.load(),
         }
     }
 }
 
 /// Gives signs of life, and measures how late the thread comes round to what is due there.
-async fn beat(line: Arc<Lifeline>, meter: Arc<ThreadMeter>, _ends: dedicated::Ends) {
+async fn beat(thread: Arc<WatchedThread>, _ends: dedicated::Ends) {
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let due = beats.tick().await.into_std();
         let came = clock::now();
-        line.beat();
+        thread.line.beat();
         tokio::task::yield_now().await;
         let late = came.saturating_duration_since(due).saturating_sub(TIMER);
-        meter.own.waited(late.max(came.elapsed()));
+        thread.meter.own.waited(late.max(came.elapsed()));
     }
 }
 
@@ -401,8 +401,7 @@ impl Seat {
     /// Lets the executor know when the guild has it.
     pub(super) fn mark(&self, guild: GuildId, stats: &Arc<GuildStats>) -> Mark {
         Mark {
-            line: Arc::clone(&self.executor.line),
-            thread: Arc::clone(&self.executor.meter),
+            thread: Arc::clone(&self.executor.thread),
             work: guild.get(),
             meter: Arc::clone(stats) as _,
         }

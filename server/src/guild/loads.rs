@@ -170,12 +170,12 @@ impl Loads {
 
     fn tick_threads(&mut self, passed: Duration, load: &mut NodeLoad) {
         let executors = self.registry.executors();
-        let meters = executors.meters();
+        let watched = executors.watched();
         self.threads
-            .retain(|id, _| meters.iter().any(|(there, _)| there == id));
-        for (id, meter) in meters {
+            .retain(|id, _| watched.iter().any(|(there, _)| there == id));
+        for (id, thread) in watched {
             let track = self.threads.entry(id).or_default();
-            let reading = meter.own.read();
+            let reading = thread.meter.own.read();
             track.busy.add(share(reading, passed), passed, HALF_LIFE);
             let delay = reading.mean_wait().as_secs_f64();
             track.delay.add(delay, passed, HALF_LIFE);

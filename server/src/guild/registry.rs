@@ -50,15 +50,15 @@ struct Running {
     seat: Seat,
     stats: Arc<GuildStats>,
     started_ms: u64,
-    /// Why it was.
-    reason: Reason,
     moves: Seldom<Moves>,
     _counted: Counted,
 }
 
-/// What a guild that was never moved has nothing of.
+/// How a guild came to its executor; there is nothing of it where it was just started there.
 #[derive(Default)]
 struct Moves {
+    /// Why it was started.
+    reason: Reason,
     under_way: Option<Moving>,
     /// The last ones, the newest first.
     done: Option<Arc<[Moved]>>,
@@ -66,12 +66,13 @@ struct Moves {
 
 impl Blank for Moves {
     const BLANK: &'static Self = &Self {
+        reason: Reason::Started,
         under_way: None,
         done: None,
     };
 
     fn is_blank(&self) -> bool {
-        self.under_way.is_none() && self.done.is_none()
+        self.reason == Reason::Started && self.under_way.is_none() && self.done.is_none()
     }
 }
 
@@ -176,11 +177,11 @@ impl Registry {
         }
     }
 
-    fn start(&self, id: GuildId) -> Box<Running> {
+    fn start(&self, id: GuildId) -> Running {
         self.start_with(id, GuildStats::default(), Reason::Started)
     }
 
-    fn start_with(&self, id: GuildId, stats: GuildStats, reason: Reason) -> Box<Running> {
+    fn start_with(&self, id: GuildId, stats: GuildStats, reason: Reason) -> Running {
         let seat = self.inner.executors.take_seat();
         let stats = Arc::new(stats);
         let gauge = Arc::new(MailGauge::new(self.inner.bounds));
@@ -192,17 +193,19 @@ impl Registry {
             GuildActor::new(id, tools, registry, actor_stats, actor_tenure)
         });
         let now_ms = clock::unix_ms();
-        Box::new(Running {
+        Running {
             heir_of: tenure.incarnation,
             tenure,
             mailer: Mailer::new(address, gauge),
             seat,
             stats,
             started_ms: now_ms,
-            reason,
-            moves: Seldom::new(),
+            moves: Seldom::from(Moves {
+                reason,
+                ..Moves::default()
+            }),
             _counted: Counted::new(&self.inner.tools.counters),
-        })
+        }
     }
 
     /// Posts mail to the guild's actor, started where it does not run; `post` is also told which
@@ -223,9 +226,9 @@ impl Registry {
             .inner
             .running
             .entry(id)
-            .or_insert_with(|| self.start(id));
+            .or_insert_with(|| Box::new(self.start(id)));
         if !running.mailer.is_open() {
-            *running = self.start(id);
+            **running = self.start(id);
         }
         post(&running.mailer, &running.tenure)
     }
@@ -286,7 +289,7 @@ impl Registry {
                 };
                 let stats = entry.stats.in_quarantine();
                 let successor = self.start_with(id, stats, Reason::Stuck);
-                std::mem::replace(&mut *entry, successor)
+                std::mem::replace(&mut *entry, Box::new(successor))
             } else if self.abandon_release(id, executor) {
                 count += 1;
                 continue;
@@ -411,7 +414,7 @@ fn describe(id: GuildId, running: &Running) -> RunningGuild {
         started_ms: running.started_ms,
         kind: running.seat.kind(),
         placed_ms: moved.map_or(running.started_ms, |it| it.at_ms),
-        reason: moved.map_or(running.reason, |it| it.reason),
+        reason: moved.map_or(running.moves.reason, |it| it.reason),
         moving: running.moves.under_way.is_some(),
         moves: running.moves.done.clone(),
     }

@@ -22,12 +22,18 @@ use super::lifeline::Lifeline;
 use super::meter::{Metered, ThreadMeter};
 use crate::clock;
 
+/// What a watched thread's actors share.
+pub struct WatchedThread {
+    /// Its signs of life.
+    pub line: Lifeline,
+    /// What it uses.
+    pub meter: ThreadMeter,
+}
+
 /// How a watched thread knows what it is at work on, and what that takes.
 pub struct Mark {
-    /// The thread's.
-    pub line: Arc<Lifeline>,
-    /// The thread's.
-    pub thread: Arc<ThreadMeter>,
+    /// The thread.
+    pub thread: Arc<WatchedThread>,
     /// Names the actor; not 0.
     pub work: u64,
     /// The actor's.
@@ -37,14 +43,15 @@ pub struct Mark {
 impl Mark {
     /// The actor gets the thread.
     fn begin(&self) -> Instant {
-        self.line.begin(self.work);
+        self.thread.line.begin(self.work);
         clock::now()
     }
 
     /// It gives the thread back.
     fn end(&self, began: Instant) {
-        self.thread.worked(self.work, &self.meter, began.elapsed());
-        self.line.end();
+        let WatchedThread { line, meter } = &*self.thread;
+        meter.worked(self.work, &self.meter, began.elapsed());
+        line.end();
     }
 }
 
