@@ -1,5 +1,5 @@
 //! The embedded store: the guilds' logs, their snapshots and the directory in one database on the
-//! local disk.
+//! local disk, and before it a log of what was committed last.
 //!
 //! One thread commits. What waits for it when a commit ends, of all guilds, is the next commit: one
 //! write and one sync of the disk for all of them, so that many guilds share what one would cost.
@@ -20,7 +20,9 @@ mod forget;
 mod index;
 mod journal;
 mod keys;
+mod log;
 mod queue;
+mod recovery;
 mod shared;
 mod sorter;
 mod sorting;
@@ -89,7 +91,8 @@ impl Store {
         let lock = DirLock::take(&settings.dir)?;
         let disk = Disk::open(&settings.dir, settings.indexer)?;
         let sizes = disk.sizes()?;
-        let sorting = Sorting::find(&disk, settings.unsorted_max_bytes, 0)?;
+        let (log, forgotten) = disk.open_log(&settings.dir, settings.sync)?;
+        let sorting = Sorting::find(&disk, forgotten, settings.unsorted_max_bytes, 0)?;
         let space = Space::new(settings.dir.clone());
         let revocations = disk.revocations().map_err(StoreError::Revocations)?;
         let shared = Arc::new(Shared::new(disk, sizes, settings, counters));
@@ -117,6 +120,7 @@ impl Store {
             lock,
             space,
             ends: Ends::default(),
+            log,
             sorting,
             deferred: Vec::new(),
             failed: false,

@@ -1,11 +1,11 @@
 //! What a commit keeps of guilds' logs: its records in the order in which they came, as one value.
 //!
-//! A value of its own for each record would have to find its place among all others at once. So a commit writes all of its
-//! records under its number; later they are sorted by guild ([`super::sorting`]), and the commit goes. Until then they are in
+//! A value of its own for each record would have to find its place among all others at once. So all of them are one commit of
+//! the log ([`super::log`]); later they are sorted by guild ([`super::sorting`]), and the commit goes. Until then they are in
 //! memory as well ([`super::unsorted`]), where an opened store brings them back to.
 //!
-//! A part of a commit: guild, position, length of the record in four bytes, the record. Position 0 says that the guild's
-//! log was forgotten.
+//! A part of a commit: guild, position, length of the record in four bytes, the record. In format 4 position 0 said that the
+//! guild's log was forgotten.
 
 use bytes::{Buf, Bytes};
 
@@ -32,11 +32,6 @@ impl Commit {
         value.extend_from_slice(&(record.len() as u32).to_be_bytes());
         value.extend_from_slice(record);
         value.len() - record.len()
-    }
-
-    /// Says that a guild's log is forgotten.
-    pub(super) fn forget(&mut self, guild: GuildId) {
-        self.append(guild, 0, &[]);
     }
 
     pub(super) fn into_bytes(self) -> Bytes {
@@ -81,7 +76,7 @@ mod tests {
         let mut commit = Commit::default();
         let guild = GuildId::new(5);
         let begin = commit.append(guild, 7, b"record");
-        commit.forget(guild);
+        commit.append(guild, 0, &[]);
         commit.append(guild, 1, b"");
         let value = commit.into_bytes();
         let record = value.slice(begin..begin + 6);

@@ -1,6 +1,5 @@
 //! The database on the disk: how it is made, opened and read. Every call here blocks.
 
-use std::collections::{HashMap, hash_map};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,13 +12,12 @@ use fjall::{
 };
 
 use super::blocks::Block;
-use super::commits::{self, Part};
 use super::index::Indexer;
 use super::keys;
-use super::unsorted::{Gap, Unsorted};
+use super::unsorted::Unsorted;
 use crate::auth::revocations::Revocation;
 use crate::directory::DirectorySizes;
-use crate::journal::{Entry, JournalError, NewRecord, Snapshot};
+use crate::journal::{Entry, JournalError, Snapshot};
 use crate::protocol::{GuildId, Position};
 
 /// Folder of the database in the data directory.
@@ -42,8 +40,6 @@ const NEW_TABLES: u8 = 8;
 const APART_BYTES: u32 = 1 << 10;
 /// Bytes of such a file. It is synced as a whole; the last one of a round while commits wait.
 const FILE_BYTES: u64 = 4 << 20;
-/// Most bytes of commits, and of what removes them, that wait in memory; most are removed before they become a table.
-const COMMITS_BYTES: u64 = 128 << 20;
 /// Threads that move data into tables and merge those. Of several, the first passes on every merge to the others, and is at it
 /// without a pause while none of them is free: a core's worth for as long as a merge takes.
 const WORKERS: usize = 1;
@@ -116,7 +112,6 @@ impl DirLock {
 /// An open database.
 pub(super) struct Disk {
     pub(super) db: Database,
-    pub(super) commits: Keyspace,
     pub(super) blocks: Keyspace,
     pub(super) messages: Keyspace,
     pub(super) snapshots: Keyspace,
@@ -142,42 +137,7 @@ impl Disk {
             let found = found.map_or_else(|| "unknown".to_owned(), |found| found.to_string());
             return Err(StoreError::Format { found });
         }
-        disk.read_commits()?;
         Ok(disk)
-    }
-
-    /// Brings the commits that are not sorted into memory.
-    fn read_commits(&self) -> Result<(), StoreError> {
-        let damaged = |what: &str| StoreError::Database(format!("a commit of the store {what}"));
-        let mut sorted = HashMap::new();
-        for pair in self.commits.iter() {
-            let parts = commits::parts(pair.value()?.into());
-            for part in parts.ok_or_else(|| damaged("cannot be read"))? {
-                let (guild, position, bytes) = match part {
-                    Part::Forgotten(guild) => {
-                        self.unsorted.forget(guild);
-                        continue;
-                    }
-                    Part::Record(guild, position, bytes) => (guild, position, bytes),
-                };
-                let sorted = match sorted.entry(guild) {
-                    hash_map::Entry::Occupied(known) => *known.get(),
-                    hash_map::Entry::Vacant(unknown) => {
-                        let last = self.last_sorted(guild);
-                        let last = last.map_err(|error| StoreError::Database(error.to_string()))?;
-                        *unknown.insert(last)
-                    }
-                };
-                // Some of the commit may be sorted, and what was forgotten written anew since.
-                if position > sorted {
-                    let about = (self.indexer)(&bytes);
-                    let record = NewRecord { bytes, about };
-                    let pushed = self.unsorted.push(guild, position, record);
-                    pushed.map_err(|_: Gap| damaged("does not go on where a guild's log ends"))?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Makes an empty database beside its place and moves it there, so that a process that is
@@ -219,9 +179,7 @@ impl Disk {
             .separation_threshold(APART_BYTES)
             .file_target_size(FILE_BYTES);
         let blocks = || options().with_kv_separation(Some(apart));
-        let commits = || KeyspaceCreateOptions::default().max_memtable_size(COMMITS_BYTES);
         Ok(Self {
-            commits: db.keyspace("commits", commits)?,
             blocks: db.keyspace("blocks", blocks)?,
             messages: keyspace("messages")?,
             snapshots: keyspace("snapshots")?,
@@ -247,7 +205,7 @@ impl Disk {
     }
 
     /// The position of the last one of its records that are sorted.
-    fn last_sorted(&self, guild: GuildId) -> Result<Position, JournalError> {
+    pub(super) fn last_sorted(&self, guild: GuildId) -> Result<Position, JournalError> {
         let view = self.db.snapshot();
         let last = view
             .prefix(&self.blocks, guild.get().to_be_bytes())

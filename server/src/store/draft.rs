@@ -9,6 +9,7 @@ use super::commits::Commit;
 use super::disk::{Disk, read_error};
 use super::ends::Ends;
 use super::keys;
+use super::log::CommitLog;
 use super::unsorted::Gap;
 use crate::directory::{DirectoryError, DirectorySizes};
 use crate::journal::{JournalError, NewRecord, Snapshot};
@@ -174,10 +175,9 @@ impl<'d> Draft<'d> {
         &mut self.staged_sizes
     }
 
-    /// Writes everything or nothing. After an error other than `Poisoned` it is open whether it was written; after any,
-    /// ends of logs are to be forgotten.
-    pub(super) fn commit(self, number: u64, mode: PersistMode) -> fjall::Result<Written> {
-        let mut batch = self.disk.db.batch().durability(Some(mode));
+    /// Writes everything: the records to the log first, then the rest to the database. After an error it is open what was
+    /// written, but for `Poisoned`: then nothing was but what is in the log. Ends of logs are to be forgotten then.
+    pub(super) fn commit(self, log: &mut CommitLog, mode: PersistMode) -> fjall::Result<Written> {
         let bytes = self.records.iter().map(|(.., it)| it.bytes.len()).sum();
         let mut commit = Commit::with_room(self.records.len(), bytes);
         let mut begins = Vec::with_capacity(self.records.len());
@@ -186,7 +186,13 @@ impl<'d> Draft<'d> {
         }
         let commit = commit.into_bytes();
         if !commit.is_empty() {
-            batch.insert(&self.disk.commits, keys::commit(number), commit.clone());
+            log.append(&commit)?;
+        }
+        let needs_sync = !self.changes.is_empty();
+        let mut batch = self.disk.db.batch();
+        if !self.snapshots.is_empty() {
+            // A snapshot must not survive records that it was made of.
+            log.sync()?;
         }
         for (guild, snapshot) in self.snapshots {
             let mut value = Vec::with_capacity(8 + snapshot.bytes.len());
@@ -209,7 +215,15 @@ impl<'d> Draft<'d> {
                 None => batch.remove(&self.disk.directory, key),
             }
         }
-        batch.commit()?;
+        if !batch.is_empty() {
+            // A snapshot that is lost with the power is missed by nobody: what rests on it is synced, and after it.
+            let mode = if needs_sync {
+                mode
+            } else {
+                PersistMode::Buffer
+            };
+            batch.durability(Some(mode)).commit()?;
+        }
         for ((guild, position, mut record), begin) in self.records.into_iter().zip(begins) {
             // What the database keeps in memory anyway.
             record.bytes = commit.slice(begin..begin + record.bytes.len());

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use fjall::OwnedWriteBatch;
+use fjall::{OwnedWriteBatch, PersistMode};
 
 use super::blocks;
-use super::commits::Commit;
 use super::disk::Disk;
 use super::index::Mention;
 use super::keys;
@@ -24,11 +23,11 @@ impl Writer {
         let disk = shared.disk();
         let disk = self.writable(disk.as_ref())?;
         self.ends.forget(guild);
-        let mut forgotten = Commit::default();
-        forgotten.forget(guild);
-        let mut commit = Some(forgotten.into_bytes());
+        let from = self.log.next();
+        let mut is_first = true;
         loop {
-            let mut batch = disk.db.batch().durability(Some(shared.mode));
+            // Synced, as the log may be by itself, which has the guild still.
+            let mut batch = disk.db.batch().durability(Some(PersistMode::SyncData));
             let keys = disk.blocks_through(guild, Position::MAX).rev();
             let keys = keys.take(FORGET_BATCH).collect::<Result<Vec<_>, _>>()?;
             let mentions = disk.mentions_through(guild, MessageId::new(u64::MAX), FORGET_BATCH)?;
@@ -44,15 +43,13 @@ impl Writer {
                 batch.remove(&disk.meta, keys::trimmed(guild));
             }
             // Nothing may fail between what is forgotten in memory and the commit, but the commit.
-            let bytes = commit.take();
-            if let Some(bytes) = &bytes {
-                let number = self.sorting.next_commit();
-                batch.insert(&disk.commits, keys::commit(number), bytes.clone());
+            if is_first {
+                batch.insert(&disk.meta, keys::forgotten(guild), from.to_be_bytes());
                 disk.unsorted.forget(guild);
             }
             self.commit_forgotten(batch, guild)?;
-            if let Some(bytes) = bytes {
-                self.sorting.committed(bytes.len());
+            if std::mem::take(&mut is_first) {
+                self.sorting.forgot(guild, from);
             }
             self.line.beat();
             if done {
@@ -127,6 +124,6 @@ impl Writer {
         guild: GuildId,
     ) -> Result<(), JournalError> {
         let committed = self.shared.inject(Commits::New, || batch.commit());
-        committed.map_err(|error| self.failed(&error, vec![guild]))
+        committed.map_err(|error| self.failed(&error, vec![guild], false))
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
-//! | `commits` | number | records as they came, see [`super::commits`] |
 //! | `blocks` | guild, last position, how many in two bytes if several | records, see [`super::blocks`] |
 //! | `messages` | guild, channel, message, position | nothing: the record there, which is sorted, is about the message |
 //! | `snapshots` | guild | position, the state |
@@ -16,17 +15,22 @@
 //! | `meta` | `format` | the version of this layout |
 //! | `meta` | `sizes` | accounts, memberships, channels |
 //! | `meta` | `t` guild | the last position that was trimmed away |
+//! | `meta` | `commit` | the first commit of the log that is not sorted |
+//! | `meta` | `g` guild | the first commit of the log after the guild was forgotten: what those before it have of it is void |
 //!
-//! Before version 4 there were no `commits`, and instead of `blocks` there was `records` with one record to a key. Version 1 had
-//! neither `messages` nor `t`. In version 3 `messages` lacked the records after a position that `meta` had under `i` guild.
-//! They are brought to version 4 when they are opened ([`super::upgrade`]).
+//! Records that are not sorted are in the log of commits beside the database ([`super::log`]). In version 4 they were in the
+//! keyspace `commits`, by number. Before that there were none, and instead of `blocks` there was `records` with one record to
+//! a key. Version 1 had neither `messages` nor `t`. In version 3 `messages` lacked the records after a position that `meta` had
+//! under `i` guild. They are brought to version 5 when they are opened ([`super::upgrade`]).
 
 use super::index::Mention;
 use crate::auth::revocations::Revocation;
 use crate::protocol::{ChannelId, GuildId, MessageId, Position, UserId};
 
 /// The version of this layout.
-pub(super) const FORMAT: u32 = 4;
+pub(super) const FORMAT: u32 = 5;
+/// The version that had the commits in the database.
+pub(super) const FORMAT_WITH_COMMITS: u32 = 4;
 /// The version with an index that has every record up to a mark.
 pub(super) const FORMAT_WITH_MARKS: u32 = 3;
 /// The version with an index that has every record.
@@ -35,6 +39,7 @@ pub(super) const FORMAT_WITH_WHOLE_INDEX: u32 = 2;
 pub(super) const FORMAT_WITHOUT_INDEX: u32 = 1;
 pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const SIZES_KEY: &[u8] = b"sizes";
+pub(super) const COMMIT_KEY: &[u8] = b"commit";
 
 /// A key of `blocks` for one record, with which those of all that have it or come after it begin.
 pub(super) fn record(guild: GuildId, position: Position) -> [u8; 16] {
@@ -68,11 +73,6 @@ pub(super) fn split_block(key: &[u8]) -> Option<(GuildId, Position, usize)> {
     Some((GuildId::new(number(guild)?), number(last)?, count.into()))
 }
 
-/// The number of a commit.
-pub(super) fn commit(number: u64) -> [u8; 8] {
-    number.to_be_bytes()
-}
-
 /// A key of `messages`.
 pub(super) fn mention(guild: GuildId, mention: Mention) -> [u8; 32] {
     let mut key = [0; 32];
@@ -101,6 +101,14 @@ pub(super) fn split_mention(key: &[u8]) -> Option<Mention> {
 /// Where it is kept how far a guild's log was trimmed.
 pub(super) fn trimmed(guild: GuildId) -> Vec<u8> {
     tagged(b't', guild.get(), &[])
+}
+
+/// Start of the keys of guilds that were forgotten.
+pub(super) const FORGOTTEN: &[u8] = b"g";
+
+/// Where it is kept from which commit on a guild that was forgotten counts.
+pub(super) fn forgotten(guild: GuildId) -> Vec<u8> {
+    tagged(b'g', guild.get(), &[])
 }
 
 /// A number of eight bytes.

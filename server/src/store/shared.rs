@@ -121,6 +121,11 @@ impl Shared {
         *self.sizes.lock().unwrap_or_else(PoisonError::into_inner) = sizes;
     }
 
+    /// Whether what is answered is on the disk.
+    pub(super) fn is_synced(&self) -> bool {
+        self.mode != PersistMode::Buffer
+    }
+
     pub(super) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }

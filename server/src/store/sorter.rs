@@ -1,9 +1,12 @@
 //! The sorter: a thread that writes by guild what was committed in the order in which it came.
 //!
-//! A round is written past the write-ahead files, into tables of its own: the index entries first, then the records. Until
-//! those are there nothing of the round counts as sorted: what a kill leaves of it is overwritten by the next one.
+//! A round is written past the write-ahead files, into tables of its own: the index entries first, then the records, then up to
+//! which commit that is. Until the records are there nothing of the round counts as sorted: what a kill leaves of it is
+//! overwritten by the next one.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -29,6 +32,10 @@ pub(super) struct Round {
     /// Of the database.
     pub(super) life: u64,
     pub(super) logs: Logs,
+    /// The first commit that is not part of it.
+    pub(super) end: u64,
+    /// Files of the log that have to be synced first.
+    pub(super) unsynced: Vec<Arc<File>>,
 }
 
 /// Works until there are no more rounds to come.
@@ -37,7 +44,7 @@ pub(super) fn sort_on(shared: &Shared) {
         let work = std::panic::AssertUnwindSafe(|| {
             let disk = shared.disk();
             match disk.as_ref().filter(|_| round.life == shared.life()) {
-                Some(disk) => shared.inject(Commits::Sorted, || sort(shared, disk, &round.logs)),
+                Some(disk) => shared.inject(Commits::Sorted, || serve(shared, disk, &round)),
                 // The database was opened again since, and nothing keeps what was to be sorted.
                 None => Ok(()),
             }
@@ -54,14 +61,31 @@ pub(super) fn sort_on(shared: &Shared) {
     }
 }
 
-fn sort(shared: &Shared, disk: &Disk, logs: &Logs) -> fjall::Result<()> {
+fn serve(shared: &Shared, disk: &Disk, round: &Round) -> fjall::Result<()> {
     // What is sorted must not survive what it was sorted from: an index entry would be about no record.
+    // Nor what was forgotten before it was written anew.
+    for file in &round.unsynced {
+        file.sync_data()?;
+    }
     disk.db.persist(PersistMode::SyncData)?;
+    let mut pace = Pace { shared, bytes: 0 };
+    sort(disk, &round.logs, |bytes| pace.written(bytes))?;
+    // Synced: files with commits before this one are written anew.
+    let mut batch = disk.db.batch().durability(Some(PersistMode::SyncData));
+    batch.insert(&disk.meta, keys::COMMIT_KEY, round.end.to_be_bytes());
+    batch.commit()
+}
+
+/// Writes guilds' records that are not sorted by guild; `written` is told how many bytes, now and then.
+pub(super) fn sort(
+    disk: &Disk,
+    logs: &Logs,
+    mut written: impl FnMut(usize) -> fjall::Result<()>,
+) -> fjall::Result<()> {
     let first = |(guild, through): &(_, Position)| {
         let found = disk.unsorted.first(*guild, *through);
         found.map(|(first, records)| (*guild, first, records))
     };
-    let mut pace = Pace { shared, bytes: 0 };
     let mut index = None;
     for (guild, first, records) in logs.iter().filter_map(first) {
         let mut mentions: Vec<[u8; 32]> = Vec::with_capacity(records.len());
@@ -69,7 +93,7 @@ fn sort(shared: &Shared, disk: &Disk, logs: &Logs) -> fjall::Result<()> {
             let about = record.about.iter();
             let found = about.flat_map(|about| Mention::all(about, position));
             mentions.extend(found.map(|mention| keys::mention(guild, mention)));
-            pace.written(32)?;
+            written(32)?;
         }
         mentions.sort_unstable();
         mentions.dedup();
@@ -92,7 +116,7 @@ fn sort(shared: &Shared, disk: &Disk, logs: &Logs) -> fjall::Result<()> {
                 Some(begun) => begun,
                 None => sorted.insert(disk.blocks.start_ingestion()?),
             };
-            pace.written(value.len())?;
+            written(value.len())?;
             sorted.write(key, value)?;
         }
     }

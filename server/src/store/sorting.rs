@@ -1,20 +1,17 @@
 //! What the writer knows of what is to be sorted: once there are enough commits
 //! ([`super::StoreSettings::unsorted_max_bytes`]), a round begins. The sorter ([`super::sorter`]) writes their records by guild;
-//! then they go from memory, and the commits from the disk.
-
-use std::ops::Range;
+//! then they go from memory, and the files of the log that only those commits are in are written anew.
 
 use super::disk::{Disk, StoreError};
 use super::keys;
-use super::shared::Commits;
+use super::log::CommitLog;
+use super::recovery::Forgotten;
 use super::sorter::Round;
 use super::writer::Writer;
 use crate::protocol::{GuildId, Position};
 
 /// Commits that begin a round, whatever they hold.
 const ROUND_COMMITS: u64 = 16_384;
-/// Commits that are removed at a time.
-const REMOVED_COMMITS: u64 = 256;
 /// How many times what begins a round may wait before appends are refused, and what is taken in any case.
 const MOST_ROUNDS: usize = 8;
 const LEAST_FULL_BYTES: usize = 64 << 20;
@@ -22,58 +19,51 @@ const LEAST_FULL_BYTES: usize = 64 << 20;
 /// What there is to be sorted.
 #[derive(Debug)]
 pub(super) struct Sorting {
-    /// Commits that are kept.
-    commits: Range<u64>,
-    /// Bytes of those that no round is about yet.
+    /// The first commit that is not sorted.
+    first: u64,
+    /// Bytes of commits that no round is about yet.
     bytes: usize,
     /// Bytes that begin a round.
     round_bytes: usize,
-    stage: Stage,
+    /// Whether the sorter is at it.
+    is_under_way: bool,
+    /// Guilds that commits may still have something void of.
+    forgotten: Forgotten,
     /// Tells rounds of this database from those before it was opened again.
     life: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Idle,
-    /// The sorter is at commits before this one.
-    Sorting(u64),
-    /// They are sorted, and are to be removed.
-    Removing(u64),
-}
-
 impl Sorting {
     /// What there is to be sorted in a database that was just opened, for the so-manieth time.
-    pub(super) fn find(disk: &Disk, round_bytes: usize, life: u64) -> Result<Self, StoreError> {
-        let number = |pair: Option<fjall::Guard>| {
-            let key = pair.map(fjall::Guard::key).transpose()?;
-            Ok::<_, StoreError>(key.as_deref().and_then(keys::number))
-        };
-        let first = number(disk.commits.first_key_value())?;
-        let last = number(disk.commits.last_key_value())?;
+    pub(super) fn find(
+        disk: &Disk,
+        forgotten: Forgotten,
+        round_bytes: usize,
+        life: u64,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
-            commits: first.unwrap_or(0)..last.map_or(0, |last| last + 1),
+            first: disk.first_commit()?,
             bytes: disk.unsorted.bytes(),
             round_bytes,
-            stage: Stage::Idle,
+            is_under_way: false,
+            forgotten,
             life,
         })
     }
 
-    /// The number of the next commit.
-    pub(super) const fn next_commit(&self) -> u64 {
-        self.commits.end
+    /// A commit was written.
+    pub(super) const fn committed(&mut self, bytes: usize) {
+        self.bytes += bytes;
     }
 
-    /// A commit was written under the next number.
-    pub(super) const fn committed(&mut self, bytes: usize) {
-        self.commits.end += 1;
-        self.bytes += bytes;
+    /// A guild was forgotten: commits before this one have nothing of it.
+    pub(super) fn forgot(&mut self, guild: GuildId, from: u64) {
+        self.forgotten.insert(guild, from);
     }
 
     /// Whether the sorter is at it: what it has read must not be forgotten meanwhile.
     pub(super) const fn is_under_way(&self) -> bool {
-        matches!(self.stage, Stage::Sorting(_))
+        self.is_under_way
     }
 
     /// Whether the sorter has got so far behind that nothing more is taken.
@@ -82,82 +72,69 @@ impl Sorting {
     }
 
     /// Begins a round where one is due.
-    fn begin(&mut self, disk: &Disk) -> Option<Round> {
-        let count = self.commits.end - self.commits.start;
+    fn begin(&mut self, disk: &Disk, log: &CommitLog) -> Option<Round> {
+        let count = log.next() - self.first;
         let is_due = self.bytes >= self.round_bytes || count >= ROUND_COMMITS;
-        if self.stage != Stage::Idle || !is_due {
+        if self.is_under_way || !is_due {
             return None;
         }
         self.bytes = 0;
-        self.stage = Stage::Sorting(self.commits.end);
+        self.is_under_way = true;
         let mut logs = disk.unsorted.ends();
         logs.sort_unstable();
         Some(Round {
             life: self.life,
             logs,
+            end: log.next(),
+            unsynced: log.unsynced(),
         })
-    }
-
-    /// Commits that can be removed now.
-    fn to_be_removed(&self) -> Range<u64> {
-        let start = self.commits.start;
-        match self.stage {
-            Stage::Removing(end) => start..end.min(start + REMOVED_COMMITS),
-            Stage::Idle | Stage::Sorting(_) => start..start,
-        }
-    }
-
-    const fn removed(&mut self, through: u64) {
-        self.commits.start = through;
-        if let Stage::Removing(end) = self.stage
-            && end <= through
-        {
-            self.stage = Stage::Idle;
-        }
     }
 }
 
 impl Writer {
-    /// Has what was committed sorted where that is due, and removes some of what is sorted.
+    /// Has what was committed sorted where that is due.
     pub(super) fn look_after_sorting(&mut self, disk: &Disk) {
-        if let Some(round) = self.sorting.begin(disk) {
+        if let Some(round) = self.sorting.begin(disk, &self.log) {
             self.shared.rounds.push_unbounded(round);
         }
         self.shared.note_unsorted(self.sorting.bytes);
-        let removed = self.sorting.to_be_removed();
-        if removed.is_empty() {
-            return;
-        }
-        // Not synced: a commit that is found again is sorted already.
-        let mut batch = disk.db.batch();
-        for number in removed.clone() {
-            batch.remove(&disk.commits, keys::commit(number));
-        }
-        match self.shared.inject(Commits::Sorted, || batch.commit()) {
-            Ok(()) => self.sorting.removed(removed.end),
-            Err(error) => drop(self.failed(&error, Vec::new())),
-        }
     }
 
     /// The sorter is done with a round.
     pub(super) fn sorted(&mut self, round: &Round, result: fjall::Result<()>) {
-        let Stage::Sorting(end) = self.sorting.stage else {
-            return;
-        };
-        if round.life != self.sorting.life {
-            return;
-        }
-        if let Err(error) = result {
-            self.failed(&error, Vec::new());
+        if !self.sorting.is_under_way || round.life != self.sorting.life {
             return;
         }
         let shared = std::sync::Arc::clone(&self.shared);
-        if let Some(disk) = shared.disk().as_ref() {
-            for (guild, through) in &round.logs {
-                disk.unsorted.forget_through(*guild, *through);
-            }
+        let disk = shared.disk();
+        let Some(disk) = disk.as_ref() else {
+            return;
+        };
+        if let Err(error) = result.and_then(|()| self.forget_sorted(disk, round)) {
+            self.failed(&error, Vec::new(), false);
         }
-        self.sorting.stage = Stage::Removing(end);
+    }
+
+    /// Has memory and the log be without what is sorted.
+    fn forget_sorted(&mut self, disk: &Disk, round: &Round) -> fjall::Result<()> {
+        for (guild, through) in &round.logs {
+            disk.unsorted.forget_through(*guild, *through);
+        }
+        self.log.free_before(round.end)?;
+        let mut batch = disk.db.batch();
+        self.sorting.forgotten.retain(|guild, from| {
+            let is_over = *from <= round.end;
+            if is_over {
+                batch.remove(&disk.meta, keys::forgotten(*guild));
+            }
+            !is_over
+        });
+        if !batch.is_empty() {
+            batch.commit()?;
+        }
+        self.sorting.first = round.end;
+        self.sorting.is_under_way = false;
+        Ok(())
     }
 }
 

@@ -270,7 +270,7 @@ fn another_format_is_refused() {
     drop(disk);
     let error = Store::open(settings(folder.path(), true), Arc::default()).err();
     let text = error.expect("an unknown format").to_string();
-    assert_eq!(text, "its format is 7, this version reads 4");
+    assert_eq!(text, "its format is 7, this version reads 5");
 }
 
 #[test]

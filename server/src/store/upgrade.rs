@@ -7,9 +7,13 @@ use super::blocks;
 use super::disk::{Disk, StoreError};
 use super::index::Mention;
 use super::keys;
+use super::recovery::{Forgotten, Recovery};
+use super::sorter;
 use crate::journal::JournalError;
 use crate::protocol::{GuildId, Position};
 
+/// The keyspace that had the commits of the last records, by number.
+pub(super) const COMMITS: &str = "commits";
 /// The keyspace that had one record to a key.
 pub(super) const RECORDS: &str = "records";
 /// Guilds looked at between two commits.
@@ -22,15 +26,11 @@ impl Disk {
     /// killed meanwhile leaves a store that is still of the older form.
     pub(super) fn bring_to_today(&self, found: Option<u32>) -> Result<bool, StoreError> {
         let has_whole_index = match found {
-            Some(keys::FORMAT | keys::FORMAT_WITH_WHOLE_INDEX) => true,
+            Some(keys::FORMAT | keys::FORMAT_WITH_COMMITS | keys::FORMAT_WITH_WHOLE_INDEX) => true,
             Some(keys::FORMAT_WITHOUT_INDEX | keys::FORMAT_WITH_MARKS) => false,
             _ => return Ok(false),
         };
-        let records = if self.db.keyspace_exists(RECORDS) {
-            Some(self.db.keyspace(RECORDS, KeyspaceCreateOptions::default)?)
-        } else {
-            None
-        };
+        let (records, commits) = (self.former(RECORDS)?, self.former(COMMITS)?);
         if found != Some(keys::FORMAT) {
             tracing::info!("the store is of an older form, and is brought to today's");
             if let Some(records) = &records {
@@ -39,16 +39,45 @@ impl Disk {
             if !has_whole_index {
                 self.complete_index()?;
             }
+            if let Some(commits) = &commits {
+                self.sort_commits(commits)?;
+            }
             self.meta
                 .insert(keys::FORMAT_KEY, keys::FORMAT.to_be_bytes())?;
             self.db.persist(PersistMode::SyncAll)?;
             self.forget_marks()?;
             tracing::info!("the store is of today's form");
         }
-        if let Some(records) = records {
-            self.db.delete_keyspace(records)?;
+        for former in [records, commits].into_iter().flatten() {
+            self.db.delete_keyspace(former)?;
         }
         Ok(true)
+    }
+
+    /// A keyspace of an older form, where it is there.
+    fn former(&self, name: &str) -> Result<Option<Keyspace>, StoreError> {
+        if !self.db.keyspace_exists(name) {
+            return Ok(None);
+        }
+        Ok(Some(
+            self.db.keyspace(name, KeyspaceCreateOptions::default)?,
+        ))
+    }
+
+    /// Writes by guild what was committed last.
+    fn sort_commits(&self, commits: &Keyspace) -> Result<(), StoreError> {
+        let forgotten = Forgotten::new();
+        let mut recovery = Recovery::new(self, &forgotten);
+        for (pair, number) in commits.iter().zip(0..) {
+            recovery.take(number, pair.value()?.into())?;
+        }
+        let mut logs = self.unsorted.ends();
+        logs.sort_unstable();
+        sorter::sort(self, &logs, |_| Ok(()))?;
+        for (guild, through) in logs {
+            self.unsorted.forget_through(guild, through);
+        }
+        Ok(())
     }
 
     /// Writes records that had a key of their own as blocks: the same ones as before, where it was interrupted. (They could not

@@ -12,6 +12,7 @@ use super::change;
 use super::disk::{DirLock, Disk};
 use super::draft::Draft;
 use super::ends::Ends;
+use super::log::CommitLog;
 use super::shared::{Commits, Shared, Stop};
 use super::sorter::Round;
 use super::sorting::Sorting;
@@ -120,6 +121,7 @@ pub(super) struct Writer {
     pub(super) lock: DirLock,
     pub(super) space: Space,
     pub(super) ends: Ends,
+    pub(super) log: CommitLog,
     pub(super) sorting: Sorting,
     /// What forgets something, and waits until nothing is sorted.
     pub(super) deferred: Vec<Request>,
@@ -158,9 +160,12 @@ impl Writer {
         self.close();
     }
 
-    fn close(self) {
-        for request in self.deferred {
+    fn close(mut self) {
+        for request in std::mem::take(&mut self.deferred) {
             request.refuse("the store is closed");
+        }
+        if let Err(error) = self.log.sync() {
+            tracing::error!(%error, "the log of commits cannot be synced at its close");
         }
         let mut disk = self.shared.disk_mut();
         if let Some(disk) = disk.take()
@@ -190,16 +195,19 @@ impl Writer {
         *slot = None;
         let opened = Disk::open(&self.shared.dir, self.shared.indexer).and_then(|disk| {
             let sizes = disk.sizes()?;
+            let (log, forgotten) = disk.open_log(&self.shared.dir, self.shared.is_synced())?;
             self.shared.begin_life();
             let life = self.shared.life();
-            let sorting = Sorting::find(&disk, self.shared.unsorted_max_bytes, life)?;
-            Ok((disk, sizes, sorting))
+            let round_bytes = self.shared.unsorted_max_bytes;
+            let sorting = Sorting::find(&disk, forgotten, round_bytes, life)?;
+            Ok((disk, sizes, log, sorting))
         });
         match opened {
-            Ok((disk, sizes, sorting)) => {
+            Ok((disk, sizes, log, sorting)) => {
                 *slot = Some(disk);
                 drop(slot);
                 self.ends.clear();
+                self.log = log;
                 self.sorting = sorting;
                 self.shared.set_sizes(sizes);
                 self.shared.healed();
@@ -299,8 +307,8 @@ impl Writer {
         let records = draft.records() as u64;
         let guilds: Vec<GuildId> = draft.guilds().collect();
         let start = clock::now();
-        let number = self.sorting.next_commit();
-        let committed = shared.inject(Commits::New, || draft.commit(number, shared.mode));
+        let before = self.log.next();
+        let committed = shared.inject(Commits::New, || draft.commit(&mut self.log, shared.mode));
         match committed {
             Ok(written) => {
                 let counters = &shared.counters;
@@ -315,7 +323,8 @@ impl Writer {
                 self.look_after_sorting(disk);
             }
             Err(error) => {
-                let failure = self.failed(&error, guilds);
+                let is_logged = self.log.next() > before;
+                let failure = self.failed(&error, guilds, is_logged);
                 for pending in pending {
                     pending.fail(&failure);
                 }
@@ -323,8 +332,13 @@ impl Writer {
         }
     }
 
-    /// Notes that a commit failed, and tells what its callers are to know.
-    pub(super) fn failed(&mut self, error: &fjall::Error, guilds: Vec<GuildId>) -> JournalError {
+    /// Notes that a commit failed, the records of which are in the log already or not, and tells what its callers are to know.
+    pub(super) fn failed(
+        &mut self,
+        error: &fjall::Error,
+        guilds: Vec<GuildId>,
+        is_logged: bool,
+    ) -> JournalError {
         tracing::error!(%error, "a commit of the store failed, writes are refused");
         // A database that is poisoned may be so because a table could not be written.
         if matches!(error, fjall::Error::Poisoned) || is_lack_of_space(error) {
@@ -332,7 +346,7 @@ impl Writer {
         }
         self.ends.clear();
         self.failed = true;
-        if matches!(error, fjall::Error::Poisoned) {
+        if matches!(error, fjall::Error::Poisoned) && !is_logged {
             self.shared.stop(Stop::Broken);
             return JournalError::Unavailable(error.to_string());
         }

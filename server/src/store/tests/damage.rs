@@ -11,13 +11,15 @@ fn text(guild: u64, position: u64) -> NewRecord {
     record(&format!("guild {guild} record {position}"))
 }
 
-/// The newest write-ahead file, and where what was written to it ends.
+/// The newest file of the log of commits, and where what was written to it ends.
 fn newest_file(dir: &Path) -> (PathBuf, u64) {
-    let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse::<u64>().ok();
-    let newest = fs::read_dir(Disk::folder(dir))
-        .unwrap()
+    let files = fs::read_dir(Disk::folder(dir).join("commits")).unwrap();
+    let number = |path: &PathBuf| {
+        let head = fs::read(path).unwrap();
+        u64::from_be_bytes(head[8..16].try_into().unwrap())
+    };
+    let newest = files
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "jnl"))
         .max_by_key(number)
         .unwrap();
     let bytes = fs::read(&newest).unwrap();
@@ -82,6 +84,42 @@ fn a_cut_tail_leaves_a_beginning_of_every_log() {
                 assert!(count <= most, "a longer cut keeps no more");
                 most = count;
             }
+        }
+    });
+}
+
+#[test]
+fn damage_before_the_end_stops_the_start_of_what_was_synced_and_cuts_what_was_not() {
+    let (folder, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    block_on(async {
+        let store = open(folder.path());
+        let append = |position| store.journal().append(GUILD, position, vec![record("x")]);
+        for position in 0..10 {
+            append(position).await.unwrap();
+        }
+        for sync in [true, false] {
+            let copy = copies.path().join(sync.to_string());
+            copy_store(&store, folder.path(), &copy);
+            let (path, _) = newest_file(&copy);
+            let mut bytes = fs::read(&path).unwrap();
+            // The body of the fifth commit.
+            bytes[4 * 4_096 + 40] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            let opened = Store::open(settings(&copy, sync), Arc::default());
+            if sync {
+                let error = opened.err().unwrap().to_string();
+                let expected = "commit 4 of its log cannot be read, and later ones are there";
+                assert_eq!(error, expected);
+                continue;
+            }
+            let store = opened.unwrap();
+            assert_eq!(store.journal().last_position(GUILD).await, Ok(4));
+            let next = store.journal().append(GUILD, 4, vec![record("new")]);
+            assert_eq!(next.await, Ok(5));
+            store.close();
+            // What was behind the cut does not come back.
+            let store = open(&copy);
+            assert_eq!(store.journal().last_position(GUILD).await, Ok(5));
         }
     });
 }

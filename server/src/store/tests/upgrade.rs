@@ -1,10 +1,12 @@
-//! Stores of older forms: one record to a key, with an index that got behind, with a whole one, and with none.
+//! Stores of older forms: with commits in the database; with one record to a key, and an index that got behind, a whole one, or
+//! none.
 
 use super::*;
 use crate::journal::Span;
 use crate::protocol::Position;
+use crate::store::commits::Commit;
 use crate::store::index::Mention;
-use crate::store::upgrade::RECORDS;
+use crate::store::upgrade::{COMMITS, RECORDS};
 
 const TEXTS: [&str; 5] = [
     "about 7 100",
@@ -14,19 +16,52 @@ const TEXTS: [&str; 5] = [
     "about 8 102",
 ];
 
-/// Makes a store what an older version would have left.
-fn downgrade(dir: &Path, format: u32) {
-    let disk = Disk::open(dir, indexed).unwrap();
+/// A guild that was there, and was forgotten.
+const FORMER: GuildId = GuildId::new(4);
+
+fn keyspace(disk: &Disk, name: &str) -> fjall::Keyspace {
+    let options = fjall::KeyspaceCreateOptions::default;
+    disk.db.keyspace(name, options).unwrap()
+}
+
+/// Each text of all guilds is a commit; the first two are sorted as well.
+fn write_commits(disk: &Disk, guilds: &[GuildId]) {
+    let commits = keyspace(disk, COMMITS);
+    for (text, position) in TEXTS.iter().zip(1..) {
+        let mut commit = Commit::default();
+        for guild in guilds.iter().chain([&FORMER]) {
+            commit.append(*guild, position, text.as_bytes());
+        }
+        commits
+            .insert(position.to_be_bytes(), commit.into_bytes())
+            .unwrap();
+    }
+    let mut commit = Commit::default();
+    commit.append(FORMER, 0, &[]);
+    let commit = commit.into_bytes();
+    commits.insert(9_u64.to_be_bytes(), commit).unwrap();
+    for guild in guilds {
+        let mut batch = disk.db.batch();
+        let sorted: Vec<NewRecord> = TEXTS[..2].iter().map(|text| record(text)).collect();
+        blocks::insert(&mut batch, disk, *guild, 1, &sorted);
+        for mention in indexed(TEXTS[0].as_bytes())
+            .iter()
+            .flat_map(|it| Mention::all(it, 1))
+        {
+            batch.insert(&disk.messages, keys::mention(*guild, mention), []);
+        }
+        batch.commit().unwrap();
+    }
+}
+
+fn write_records(disk: &Disk, guilds: &[GuildId], format: u32) {
     let indexed_through = match format {
         keys::FORMAT_WITHOUT_INDEX => 0,
         keys::FORMAT_WITH_MARKS => 3,
         _ => Position::MAX,
     };
-    let records = disk
-        .db
-        .keyspace(RECORDS, fjall::KeyspaceCreateOptions::default);
-    let records = records.unwrap();
-    for guild in disk.guilds(None, 9).unwrap() {
+    let records = keyspace(disk, RECORDS);
+    for guild in guilds.iter().copied() {
         for (text, position) in TEXTS.iter().zip(1..) {
             records
                 .insert(keys::record(guild, position), *text)
@@ -44,7 +79,17 @@ fn downgrade(dir: &Path, format: u32) {
             disk.meta.insert(mark, 3_u64.to_be_bytes()).unwrap();
         }
     }
-    disk.commits.clear().unwrap();
+}
+
+/// Makes a store what an older version would have left.
+fn downgrade(dir: &Path, format: u32) {
+    let disk = Disk::open(dir, indexed).unwrap();
+    let guilds: Vec<GuildId> = (1..=3).map(GuildId::new).collect();
+    if format == keys::FORMAT_WITH_COMMITS {
+        write_commits(&disk, &guilds);
+    } else {
+        write_records(&disk, &guilds, format);
+    }
     disk.meta
         .insert(keys::FORMAT_KEY, format.to_be_bytes())
         .unwrap();
@@ -61,16 +106,11 @@ fn a_store_of_an_older_form_is_brought_to_todays_when_it_is_opened_once() {
 fn is_brought_to_todays_form(format: u32) {
     let folder = tempfile::tempdir().unwrap();
     block_on(async {
-        let store = open(folder.path());
-        for guild in 1..=3 {
-            let records = TEXTS.iter().map(|text| record(text)).collect();
-            let append = store.journal().append(GuildId::new(guild), 0, records);
-            append.await.unwrap();
-        }
-        drop(store);
         downgrade(folder.path(), format);
         for round in 0..2 {
             let store = open(folder.path());
+            let guilds: Vec<GuildId> = (1..=3).map(GuildId::new).collect();
+            assert_eq!(store.journal().guilds(None, 9).await, Ok(guilds));
             for guild in (1..=3).map(GuildId::new) {
                 let span = Span {
                     from: MessageId::new(0),
@@ -94,8 +134,15 @@ fn is_brought_to_todays_form(format: u32) {
         }
         let disk = Disk::open(folder.path(), indexed).unwrap();
         assert_eq!(disk.messages.len().unwrap(), 3 * 5);
-        assert_eq!(disk.blocks.len().unwrap(), 3, "a block for each guild");
-        assert!(!disk.db.keyspace_exists(RECORDS));
+        let blocks = if format == keys::FORMAT_WITH_COMMITS {
+            2
+        } else {
+            1
+        };
+        assert_eq!(disk.blocks.len().unwrap(), 3 * blocks);
+        for former in [COMMITS, RECORDS] {
+            assert!(!disk.db.keyspace_exists(former));
+        }
         assert_eq!(disk.meta.prefix(keys::MARKS).count(), 0);
         let format = disk.meta.get(keys::FORMAT_KEY).unwrap().unwrap();
         assert_eq!(&format[..], keys::FORMAT.to_be_bytes());
