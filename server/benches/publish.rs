@@ -1,7 +1,7 @@
 //! Messages per second through the router of one process, kept as each durability promises.
 //!
-//! `cargo bench -p guildhall-server --bench publish`; `-- disk/1000/256` for one line alone, with durability, guilds
-//! and messages in flight. Every publisher sends its next message when its last one is acknowledged, to the guilds in turn.
+//! `cargo bench -p guildhall-server --bench publish`; `-- disk/1000/256/2` for one line alone, with durability, guilds,
+//! messages in flight and executors; a number besides is how many seconds are counted. Every publisher sends its next message when its last one is acknowledged, to the guilds in turn.
 //! The time of the disk's own `fdatasync` is printed beside.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -35,37 +35,48 @@ use node::node;
 
 /// Before what is counted, in which guilds come to hold what they do when they are in use.
 const WARM_UP: Duration = Duration::from_secs(2);
-const COUNTED: Duration = Duration::from_secs(4);
-/// Guilds, and messages in flight in all of them together.
-const LOADS: [(u64, u64); 4] = [(1, 64), (64, 64), (1_000, 256), (1_000, 1_000)];
+/// How many seconds are counted by default.
+const COUNTED: u64 = 4;
+/// Guilds, messages in flight in all of them together, and executors that the guilds are on: one is what a machine with two cores has by default.
+const LOADS: [(u64, u64, usize); 6] = [
+    (1, 64, 1),
+    (64, 64, 1),
+    (1_000, 256, 1),
+    (1_000, 1_000, 1),
+    (1_000, 256, 2),
+    (1_000, 1_000, 2),
+];
 
 /// The server's own.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with('-'))
-        .collect();
+    let (mut wanted, mut counted) = (Vec::new(), COUNTED);
+    for arg in std::env::args().skip(1).filter(|it| !it.starts_with('-')) {
+        match arg.parse() {
+            Ok(seconds) => counted = seconds,
+            Err(_) => wanted.push(arg),
+        }
+    }
     let folder = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
     println!("fdatasync of 4 KiB appended: {}", sync_times(folder.path()));
     println!(
-        "| durability | guilds | in flight | messages/s | ack p50 ms | ack p99 ms | records per commit |"
+        "| durability | guilds | in flight | executors | messages/s | ack p50 ms | ack p99 ms | records per commit |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     for durability in ["memory", "os", "disk"] {
-        for (guilds, in_flight) in LOADS {
-            let line = format!("{durability}/{guilds}/{in_flight}");
+        for load @ (guilds, in_flight, executors) in LOADS {
+            let line = format!("{durability}/{guilds}/{in_flight}/{executors}");
             if !wanted.is_empty() && !wanted.contains(&line) {
                 continue;
             }
             let dir = folder
                 .path()
-                .join(format!("{durability}-{guilds}-{in_flight}"));
+                .join(format!("{durability}-{guilds}-{in_flight}-{executors}"));
             std::fs::create_dir(&dir).unwrap();
             let system = actix::System::new();
-            system.block_on(measure(durability, guilds, in_flight, &dir));
+            system.block_on(measure(durability, load, counted, &dir));
         }
     }
 }
@@ -90,7 +101,12 @@ fn quantiles(took: &mut [Duration]) -> (f64, f64) {
     (at(0.5), at(0.99))
 }
 
-async fn measure(durability: &str, guilds: u64, in_flight: u64, dir: &Path) {
+async fn measure(
+    durability: &str,
+    (guilds, in_flight, executors): (u64, u64, usize),
+    seconds: u64,
+    dir: &Path,
+) {
     let counters = Arc::new(Counters::default());
     let settings = StoreSettings {
         dir: dir.to_owned(),
@@ -109,7 +125,7 @@ async fn measure(durability: &str, guilds: u64, in_flight: u64, dir: &Path) {
         journal,
         &counters,
         GuildSettings::default(),
-        Executors::start(1),
+        Executors::start(executors),
         timeout,
     );
     let owner = Arc::new(User::new(UserId::new(1), "owner", false));
@@ -120,14 +136,14 @@ async fn measure(durability: &str, guilds: u64, in_flight: u64, dir: &Path) {
     let publishers = (0..in_flight).map(|first| {
         let turns = (first..).step_by(in_flight as usize);
         let guilds = turns.map(|turn| turn % guilds + 1);
-        publish(&router, &owner, guilds, &counts, &stop)
+        publish(&router, &owner, guilds, seconds, &counts, &stop)
     });
     let so_far = || (counters.store_commits.get(), counters.store_records.get());
     let clock = async {
         tokio::time::sleep(WARM_UP).await;
         let (before, start) = (so_far(), Instant::now());
         counts.store(true, Ordering::Relaxed);
-        tokio::time::sleep(COUNTED).await;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
         stop.store(true, Ordering::Relaxed);
         (before, so_far(), start.elapsed().as_secs_f64())
     };
@@ -144,7 +160,7 @@ async fn measure(durability: &str, guilds: u64, in_flight: u64, dir: &Path) {
         "—".to_owned()
     };
     println!(
-        "| {durability} | {guilds} | {in_flight} | {rate:.0} | {half:.2} | {most:.2} | {shared} |"
+        "| {durability} | {guilds} | {in_flight} | {executors} | {rate:.0} | {half:.2} | {most:.2} | {shared} |"
     );
     registry.executors().stop();
 }
@@ -153,11 +169,12 @@ async fn publish(
     router: &Router,
     owner: &Arc<User>,
     guilds: impl Iterator<Item = u64>,
+    seconds: u64,
     counts: &AtomicBool,
     stop: &AtomicBool,
 ) -> Vec<Duration> {
     // Room for all: to grow, each of them, would be measured too.
-    let mut took = Vec::with_capacity(8_192);
+    let mut took = Vec::with_capacity(2_048 * seconds as usize);
     for guild in guilds {
         if stop.load(Ordering::Relaxed) {
             break;
