@@ -91,8 +91,8 @@ impl Store {
         let lock = DirLock::take(&settings.dir)?;
         let disk = Disk::open(&settings.dir, settings.indexer)?;
         let sizes = disk.sizes()?;
-        let (log, forgotten) = disk.open_log(&settings.dir, settings.sync)?;
-        let sorting = Sorting::find(&disk, forgotten, settings.unsorted_max_bytes, 0)?;
+        let (log, starts) = disk.open_log(&settings.dir, settings.sync)?;
+        let sorting = Sorting::find(&disk, starts, settings.unsorted_max_bytes, 0)?;
         let space = Space::new(settings.dir.clone());
         let revocations = disk.revocations().map_err(StoreError::Revocations)?;
         let shared = Arc::new(Shared::new(disk, sizes, settings, counters));

@@ -44,12 +44,12 @@ impl Writer {
             }
             // Nothing may fail between what is forgotten in memory and the commit, but the commit.
             if is_first {
-                batch.insert(&disk.meta, keys::forgotten(guild), from.to_be_bytes());
+                batch.insert(&disk.meta, keys::start(guild), from.to_be_bytes());
                 disk.unsorted.forget(guild);
             }
             self.commit_forgotten(batch, guild)?;
             if std::mem::take(&mut is_first) {
-                self.sorting.forgot(guild, from);
+                self.sorting.starts(guild, from);
             }
             self.line.beat();
             if done {
@@ -92,6 +92,7 @@ impl Writer {
             batch.remove(&disk.messages, key);
         }
         let unsorted = disk.unsorted.first(guild, last);
+        let from = self.log.next();
         if let Some((first, records)) = &unsorted {
             let gone = (through + 1).saturating_sub(*first) as usize;
             for mention in Mention::of(records, *first) {
@@ -102,10 +103,12 @@ impl Writer {
             let kept = records.get(gone..).unwrap_or_default();
             let first = (*first).max(through + 1);
             blocks::insert(&mut batch, disk, guild, first, kept);
+            batch.insert(&disk.meta, keys::start(guild), from.to_be_bytes());
         }
         self.commit_forgotten(batch, guild)?;
         if unsorted.is_some() {
             disk.unsorted.forget_through(guild, last);
+            self.sorting.starts(guild, from);
         }
         Ok(done)
     }

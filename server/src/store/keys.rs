@@ -16,7 +16,8 @@
 //! | `meta` | `sizes` | accounts, memberships, channels |
 //! | `meta` | `t` guild | the last position that was trimmed away |
 //! | `meta` | `commit` | the first commit of the log that is not sorted |
-//! | `meta` | `g` guild | the first commit of the log after the guild was forgotten: what those before it have of it is void |
+//! | `meta` | `sorting` | the first commit of the log that is certainly not |
+//! | `meta` | `g` guild | the first commit of the log that counts for the guild: it was forgotten, or sorted by itself, before it |
 //!
 //! Records that are not sorted are in the log of commits beside the database ([`super::log`]). In version 4 they were in the
 //! keyspace `commits`, by number. Before that there were none, and instead of `blocks` there was `records` with one record to
@@ -40,6 +41,7 @@ pub(super) const FORMAT_WITHOUT_INDEX: u32 = 1;
 pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const SIZES_KEY: &[u8] = b"sizes";
 pub(super) const COMMIT_KEY: &[u8] = b"commit";
+pub(super) const SORTING_KEY: &[u8] = b"sorting";
 
 /// A key of `blocks` for one record, with which those of all that have it or come after it begin.
 pub(super) fn record(guild: GuildId, position: Position) -> [u8; 16] {
@@ -103,11 +105,11 @@ pub(super) fn trimmed(guild: GuildId) -> Vec<u8> {
     tagged(b't', guild.get(), &[])
 }
 
-/// Start of the keys of guilds that were forgotten.
-pub(super) const FORGOTTEN: &[u8] = b"g";
+/// Start of the keys of guilds that only the later commits count for.
+pub(super) const STARTS: &[u8] = b"g";
 
-/// Where it is kept from which commit on a guild that was forgotten counts.
-pub(super) fn forgotten(guild: GuildId) -> Vec<u8> {
+/// Where it is kept from which commit on they do.
+pub(super) fn start(guild: GuildId) -> Vec<u8> {
     tagged(b'g', guild.get(), &[])
 }
 

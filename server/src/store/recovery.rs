@@ -16,8 +16,8 @@ use crate::protocol::{GuildId, Position};
 /// Folder of the log of commits in that of the database.
 const FOLDER: &str = "commits";
 
-/// Guilds that were forgotten, and from which commit on they count.
-pub(super) type Forgotten = HashMap<GuildId, u64>;
+/// Guilds for which only the commits from one on count: they were forgotten, or sorted by themselves, before it.
+pub(super) type Starts = HashMap<GuildId, u64>;
 
 impl Disk {
     /// Opens the log of commits and brings into memory what of it is not sorted.
@@ -25,56 +25,63 @@ impl Disk {
         &self,
         dir: &Path,
         sync: bool,
-    ) -> Result<(CommitLog, Forgotten), StoreError> {
+    ) -> Result<(CommitLog, Starts), StoreError> {
         let first = self.first_commit()?;
-        let mut forgotten = self.forgotten()?;
+        let certain = self.number(keys::SORTING_KEY)?;
+        let mut starts = self.starts()?;
         let folder = Self::folder(dir).join(FOLDER);
-        let mut recovery = Recovery::new(self, &forgotten);
+        let mut recovery = Recovery::new(self, &starts, certain);
         let log = CommitLog::open(folder, sync, first, |number, commit| {
             recovery.take(number, commit)
         })?;
         // What was not synced may have gone: then commits to come get numbers that were given before.
-        for (guild, from) in &mut forgotten {
+        for (guild, from) in &mut starts {
             if *from > log.next() {
                 *from = log.next();
-                self.meta
-                    .insert(keys::forgotten(*guild), from.to_be_bytes())?;
+                self.meta.insert(keys::start(*guild), from.to_be_bytes())?;
             }
         }
-        Ok((log, forgotten))
+        Ok((log, starts))
     }
 
     /// The first commit that is not sorted.
     pub(super) fn first_commit(&self) -> Result<u64, StoreError> {
-        let first = self.meta.get(keys::COMMIT_KEY)?;
-        Ok(first.as_deref().and_then(keys::number).unwrap_or(0))
+        self.number(keys::COMMIT_KEY)
     }
 
-    fn forgotten(&self) -> Result<Forgotten, StoreError> {
-        let mut forgotten = Forgotten::new();
-        for pair in self.meta.prefix(keys::FORGOTTEN) {
+    fn number(&self, key: &[u8]) -> Result<u64, StoreError> {
+        let number = self.meta.get(key)?;
+        Ok(number.as_deref().and_then(keys::number).unwrap_or(0))
+    }
+
+    fn starts(&self) -> Result<Starts, StoreError> {
+        let mut starts = Starts::new();
+        for pair in self.meta.prefix(keys::STARTS) {
             let (key, from) = pair.into_inner()?;
             if let (Some(guild), Some(from)) = (keys::last_number(&key), keys::number(&from)) {
-                forgotten.insert(GuildId::new(guild), from);
+                starts.insert(GuildId::new(guild), from);
             }
         }
-        Ok(forgotten)
+        Ok(starts)
     }
 }
 
 /// Takes the records of commits into memory, in their order.
 pub(super) struct Recovery<'d> {
     disk: &'d Disk,
-    forgotten: &'d Forgotten,
+    starts: &'d Starts,
+    /// From this commit on none is sorted; of those before it that is to be seen.
+    certain: u64,
     /// Where the sorted logs of guilds end.
     sorted: HashMap<GuildId, Position>,
 }
 
 impl<'d> Recovery<'d> {
-    pub(super) fn new(disk: &'d Disk, forgotten: &'d Forgotten) -> Self {
+    pub(super) fn new(disk: &'d Disk, starts: &'d Starts, certain: u64) -> Self {
         Self {
             disk,
-            forgotten,
+            starts,
+            certain,
             sorted: HashMap::new(),
         }
     }
@@ -91,15 +98,11 @@ impl<'d> Recovery<'d> {
                 }
                 Part::Record(guild, position, bytes) => (guild, position, bytes),
             };
-            if self
-                .forgotten
-                .get(&guild)
-                .is_some_and(|from| number < *from)
-            {
+            if self.starts.get(&guild).is_some_and(|from| number < *from) {
                 continue;
             }
-            // Some of the commit may be sorted, and what was forgotten written anew since.
-            if position > self.sorted(guild)? {
+            // A look at each guild of many takes seconds.
+            if number >= self.certain || position > self.sorted(guild)? {
                 let about = (self.disk.indexer)(&bytes);
                 let record = NewRecord { bytes, about };
                 let pushed = self.disk.unsorted.push(guild, position, record);

@@ -67,12 +67,17 @@ fn serve(shared: &Shared, disk: &Disk, round: &Round) -> fjall::Result<()> {
     for file in &round.unsynced {
         file.sync_data()?;
     }
-    disk.db.persist(PersistMode::SyncData)?;
+    note(disk, keys::SORTING_KEY, round.end)?;
     let mut pace = Pace { shared, bytes: 0 };
     sort(disk, &round.logs, |bytes| pace.written(bytes))?;
     // Synced: files with commits before this one are written anew.
+    note(disk, keys::COMMIT_KEY, round.end)
+}
+
+/// Notes the number of a commit, and syncs it with all that was written to the database before.
+fn note(disk: &Disk, key: &'static [u8], commit: u64) -> fjall::Result<()> {
     let mut batch = disk.db.batch().durability(Some(PersistMode::SyncData));
-    batch.insert(&disk.meta, keys::COMMIT_KEY, round.end.to_be_bytes());
+    batch.insert(&disk.meta, key, commit.to_be_bytes());
     batch.commit()
 }
 

@@ -5,7 +5,7 @@
 use super::disk::{Disk, StoreError};
 use super::keys;
 use super::log::CommitLog;
-use super::recovery::Forgotten;
+use super::recovery::Starts;
 use super::sorter::Round;
 use super::writer::Writer;
 use crate::protocol::{GuildId, Position};
@@ -28,7 +28,7 @@ pub(super) struct Sorting {
     /// Whether the sorter is at it.
     is_under_way: bool,
     /// Guilds that commits may still have something void of.
-    forgotten: Forgotten,
+    starts: Starts,
     /// Tells rounds of this database from those before it was opened again.
     life: u64,
 }
@@ -37,7 +37,7 @@ impl Sorting {
     /// What there is to be sorted in a database that was just opened, for the so-manieth time.
     pub(super) fn find(
         disk: &Disk,
-        forgotten: Forgotten,
+        starts: Starts,
         round_bytes: usize,
         life: u64,
     ) -> Result<Self, StoreError> {
@@ -46,7 +46,7 @@ impl Sorting {
             bytes: disk.unsorted.bytes(),
             round_bytes,
             is_under_way: false,
-            forgotten,
+            starts,
             life,
         })
     }
@@ -56,9 +56,9 @@ impl Sorting {
         self.bytes += bytes;
     }
 
-    /// A guild was forgotten: commits before this one have nothing of it.
-    pub(super) fn forgot(&mut self, guild: GuildId, from: u64) {
-        self.forgotten.insert(guild, from);
+    /// What commits before this one have of a guild is void.
+    pub(super) fn starts(&mut self, guild: GuildId, from: u64) {
+        self.starts.insert(guild, from);
     }
 
     /// Whether the sorter is at it: what it has read must not be forgotten meanwhile.
@@ -122,10 +122,10 @@ impl Writer {
         }
         self.log.free_before(round.end)?;
         let mut batch = disk.db.batch();
-        self.sorting.forgotten.retain(|guild, from| {
+        self.sorting.starts.retain(|guild, from| {
             let is_over = *from <= round.end;
             if is_over {
-                batch.remove(&disk.meta, keys::forgotten(*guild));
+                batch.remove(&disk.meta, keys::start(*guild));
             }
             !is_over
         });

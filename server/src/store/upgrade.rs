@@ -7,7 +7,7 @@ use super::blocks;
 use super::disk::{Disk, StoreError};
 use super::index::Mention;
 use super::keys;
-use super::recovery::{Forgotten, Recovery};
+use super::recovery::{Recovery, Starts};
 use super::sorter;
 use crate::journal::JournalError;
 use crate::protocol::{GuildId, Position};
@@ -66,8 +66,8 @@ impl Disk {
 
     /// Writes by guild what was committed last.
     fn sort_commits(&self, commits: &Keyspace) -> Result<(), StoreError> {
-        let forgotten = Forgotten::new();
-        let mut recovery = Recovery::new(self, &forgotten);
+        let starts = Starts::new();
+        let mut recovery = Recovery::new(self, &starts, u64::MAX);
         for (pair, number) in commits.iter().zip(0..) {
             recovery.take(number, pair.value()?.into())?;
         }

@@ -195,11 +195,11 @@ impl Writer {
         *slot = None;
         let opened = Disk::open(&self.shared.dir, self.shared.indexer).and_then(|disk| {
             let sizes = disk.sizes()?;
-            let (log, forgotten) = disk.open_log(&self.shared.dir, self.shared.is_synced())?;
+            let (log, starts) = disk.open_log(&self.shared.dir, self.shared.is_synced())?;
             self.shared.begin_life();
             let life = self.shared.life();
             let round_bytes = self.shared.unsorted_max_bytes;
-            let sorting = Sorting::find(&disk, forgotten, round_bytes, life)?;
+            let sorting = Sorting::find(&disk, starts, round_bytes, life)?;
             Ok((disk, sizes, log, sorting))
         });
         match opened {
