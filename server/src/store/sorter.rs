@@ -144,12 +144,13 @@ impl Pace<'_> {
             return Ok(());
         }
         self.bytes = 0;
-        if self.shared.is_broken() || self.shared.rounds.is_closed() {
-            // Who opens the database again, or closes it, waits for this.
-            return Err(io::Error::other("the store is being repaired or closed").into());
+        if self.shared.is_broken() {
+            // Who opens the database again waits for this.
+            return Err(io::Error::other("the store is being repaired").into());
         }
         let waits = self.shared.unsorted_bytes.load(Ordering::Relaxed);
-        if waits < self.shared.unsorted_max_bytes {
+        // Who closes it waits for the end of the round: a start that finds it half done takes longer.
+        if waits < self.shared.unsorted_max_bytes && !self.shared.rounds.is_closed() {
             std::thread::sleep(PAUSE);
         }
         Ok(())

@@ -176,6 +176,9 @@ fn what_is_sorted_leaves_the_commits() {
     });
     drop(store);
     let disk = Disk::open(folder.path(), indexed).unwrap();
+    let noted = |key| keys::number(&disk.meta.get(key).unwrap().unwrap());
+    let begun = noted(keys::SORTING_KEY);
+    assert_eq!(begun, noted(keys::COMMIT_KEY), "a round is seen through");
     // A round is begun by ten records or so, and takes as many commits; a few were never sorted.
     let (log, _) = disk.open_log(folder.path(), true).unwrap();
     let left = log.next() - disk.first_commit().unwrap();
