@@ -28,8 +28,8 @@ const NEW_FOLDER: &str = "store.new";
 const LOCK_FILE: &str = "store.lock";
 /// Memory for blocks that were read, in bytes.
 const CACHE_BYTES: u64 = 32 << 20;
-/// Most bytes of write-ahead files before what they hold is moved into tables.
-const JOURNAL_BYTES: u64 = 256 << 20;
+/// Most bytes of write-ahead files before what they hold is moved into tables: a start reads them again.
+const JOURNAL_BYTES: u64 = 64 << 20;
 /// Most bytes of a keyspace that wait in memory to become a table.
 const MEMTABLE_BYTES: u64 = 8 << 20;
 /// Bytes of a table that tables are merged into. A table is synced as a whole, and commits wait for the disk meanwhile.
