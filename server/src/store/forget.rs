@@ -24,7 +24,6 @@ impl Writer {
         let disk = self.writable(disk.as_ref())?;
         self.ends.forget(guild);
         let from = self.log.next();
-        let mut is_first = true;
         loop {
             // Synced, as the log may be by itself, which has the guild still.
             let mut batch = disk.db.batch().durability(Some(PersistMode::SyncData));
@@ -43,14 +42,10 @@ impl Writer {
                 batch.remove(&disk.meta, keys::trimmed(guild));
             }
             // Nothing may fail between what is forgotten in memory and the commit, but the commit.
-            if is_first {
-                batch.insert(&disk.meta, keys::start(guild), from.to_be_bytes());
-                disk.unsorted.forget(guild);
-            }
+            batch.insert(&disk.meta, keys::start(guild), from.to_be_bytes());
+            disk.unsorted.forget(guild);
             self.commit_forgotten(batch, guild)?;
-            if std::mem::take(&mut is_first) {
-                self.sorting.starts(guild, from);
-            }
+            self.sorting.starts(guild, from);
             self.line.beat();
             if done {
                 return Ok(());

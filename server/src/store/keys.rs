@@ -110,7 +110,7 @@ pub(super) const STARTS: &[u8] = b"g";
 
 /// Where it is kept from which commit on they do.
 pub(super) fn start(guild: GuildId) -> Vec<u8> {
-    tagged(b'g', guild.get(), &[])
+    [STARTS, &guild.get().to_be_bytes()].concat()
 }
 
 /// A number of eight bytes.

@@ -97,9 +97,8 @@ impl CommitLog {
         for segment in later {
             segment.remove()?;
         }
-        let spare = log.spare.len().min(SPARE);
-        for segment in log.spare.split_off(spare) {
-            segment.remove()?;
+        for segment in std::mem::take(&mut log.spare) {
+            log.retire(segment)?;
         }
         Ok(log)
     }
@@ -119,18 +118,17 @@ impl CommitLog {
             };
             self.next_file = self.next_file.max(number + 1);
             let segment = Segment::open(path, SEGMENT_BYTES, self.sync)?;
-            let begin = segment.read(0)?;
-            let other = match begin {
-                Some(begin) => begins.insert(begin.number, segment),
-                None => Some(segment),
+            let other = match segment.read(0)? {
+                Some(begin) => begins.insert(begin.number, (begin.before, segment)),
+                None => Some((0, segment)),
             };
-            self.spare.extend(other);
+            self.spare.extend(other.map(|(_, segment)| segment));
         }
         // The one that has the first commit that is needed, or would have it.
         let begin = begins.range(..=first).next_back().map(|(begin, _)| *begin);
         let mut current = begin.and_then(|begin| begins.remove(&begin));
         let mut expected = None;
-        while let Some(mut segment) = current {
+        while let Some((_, mut segment)) = current {
             while let Some(commit) = segment.read(segment.at)? {
                 let follows = (commit.number, commit.before);
                 if expected.is_some_and(|expected| expected != follows) {
@@ -143,14 +141,13 @@ impl CommitLog {
                 }
             }
             self.live.push_back(segment);
-            let follows = |segment: &Segment| {
-                let commit = segment.read(0).ok().flatten();
-                commit.map(|commit| (commit.number, commit.before)) == expected
-            };
-            current = match expected {
-                Some((next, _)) if begins.get(&next).is_some_and(follows) => begins.remove(&next),
-                _ => None,
-            };
+            current = expected.and_then(|(next, end)| {
+                let follows = |(before, _): &(u64, Segment)| *before == end;
+                begins
+                    .get(&next)
+                    .is_some_and(follows)
+                    .then(|| begins.remove(&next))?
+            });
         }
         match expected {
             Some((next, before)) if next >= first => (self.next, self.before) = (next, before),
@@ -158,8 +155,9 @@ impl CommitLog {
             _ => self.spare.extend(self.live.drain(..)),
         }
         let later = begins.split_off(&self.next);
-        self.spare.extend(begins.into_values());
-        Ok(later.into_values().collect())
+        let segments = |files: BTreeMap<_, (_, Segment)>| files.into_values().map(|(_, it)| it);
+        self.spare.extend(segments(begins));
+        Ok(segments(later).collect())
     }
 
     /// The number of the next commit.
@@ -203,19 +201,20 @@ impl CommitLog {
 
     /// Commits before this one are not needed any more: their files are used again.
     pub(super) fn free_before(&mut self, number: u64) -> io::Result<()> {
-        while self.live.len() > 1 {
-            if self.live.front().is_some_and(|it| it.commits.end > number) {
-                break;
-            }
-            let Some(segment) = self.live.pop_front() else {
-                break;
-            };
-            if self.spare.len() < SPARE && segment.bytes() <= SEGMENT_BYTES {
-                self.spare.push(segment);
-            } else {
-                segment.remove()?;
-            }
+        let others = self.live.len().saturating_sub(1);
+        let over = self.live.iter().take(others);
+        let over = over.take_while(|segment| segment.end <= number).count();
+        let over: Vec<Segment> = self.live.drain(..over).collect();
+        over.into_iter()
+            .try_for_each(|segment| self.retire(segment))
+    }
+
+    /// Keeps a file without commits that are needed to be written again, or removes it.
+    fn retire(&mut self, segment: Segment) -> io::Result<()> {
+        if self.spare.len() >= SPARE || segment.bytes() > SEGMENT_BYTES {
+            return segment.remove();
         }
+        self.spare.push(segment);
         Ok(())
     }
 

@@ -94,10 +94,8 @@ pub(super) fn sort(
     let mut index = None;
     for (guild, first, records) in logs.iter().filter_map(first) {
         let mut mentions: Vec<[u8; 32]> = Vec::with_capacity(records.len());
-        for (record, position) in records.iter().zip(first..) {
-            let about = record.about.iter();
-            let found = about.flat_map(|about| Mention::all(about, position));
-            mentions.extend(found.map(|mention| keys::mention(guild, mention)));
+        for mention in Mention::of(&records, first) {
+            mentions.push(keys::mention(guild, mention));
             written(32)?;
         }
         mentions.sort_unstable();

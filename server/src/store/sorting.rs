@@ -80,11 +80,9 @@ impl Sorting {
         }
         self.bytes = 0;
         self.is_under_way = true;
-        let mut logs = disk.unsorted.ends();
-        logs.sort_unstable();
         Some(Round {
             life: self.life,
-            logs,
+            logs: disk.unsorted.ends(),
             end: log.next(),
             unsynced: log.unsynced(),
         })

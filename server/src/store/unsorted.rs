@@ -110,10 +110,12 @@ impl Unsorted {
         self.0.iter().map(|log| bytes(&log)).sum()
     }
 
-    /// Where the logs end that have records here.
+    /// Where the logs end that have records here, by rising id.
     pub(super) fn ends(&self) -> Vec<(GuildId, Position)> {
         let ends = self.0.iter().map(|log| (*log.key(), log.last()));
-        ends.collect()
+        let mut ends: Vec<_> = ends.collect();
+        ends.sort_unstable();
+        ends
     }
 
     /// A guild's first records here up to a position, with the position of the first.

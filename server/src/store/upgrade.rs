@@ -68,11 +68,11 @@ impl Disk {
     fn sort_commits(&self, commits: &Keyspace) -> Result<(), StoreError> {
         let starts = Starts::new();
         let mut recovery = Recovery::new(self, &starts, u64::MAX);
-        for (pair, number) in commits.iter().zip(0..) {
-            recovery.take(number, pair.value()?.into())?;
+        for pair in commits.iter() {
+            // Any of them may be sorted.
+            recovery.take(0, pair.value()?.into())?;
         }
-        let mut logs = self.unsorted.ends();
-        logs.sort_unstable();
+        let logs = self.unsorted.ends();
         sorter::sort(self, &logs, |_| Ok(()))?;
         for (guild, through) in logs {
             self.unsorted.forget_through(guild, through);

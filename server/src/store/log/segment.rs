@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,8 +32,8 @@ pub(super) struct Segment {
     bytes: u64,
     /// Where the next commit goes.
     pub(super) at: u64,
-    /// The numbers of those that it has.
-    pub(super) commits: Range<u64>,
+    /// The number of the commit after its last one.
+    pub(super) end: u64,
     pub(super) is_unsynced: bool,
 }
 
@@ -43,7 +42,7 @@ impl Segment {
     pub(super) fn open(path: PathBuf, least: u64, sync: bool) -> io::Result<Self> {
         let (file, way) = match sync.then(|| open_direct(&path)) {
             Some(Ok(file)) => (file, Way::Direct),
-            Some(Err(error)) if error.kind() != io::ErrorKind::InvalidInput => return Err(error),
+            Some(Err(error)) if !is_refusal(&error) => return Err(error),
             Some(Err(_)) => (open(&path, OFlags::empty())?, Way::Synced),
             None => (open(&path, OFlags::empty())?, Way::Unsynced),
         };
@@ -57,7 +56,7 @@ impl Segment {
             way,
             bytes,
             at: 0,
-            commits: 0..0,
+            end: 0,
             is_unsynced: false,
         })
     }
@@ -75,16 +74,17 @@ impl Segment {
     /// From now on it is written from its beginning, with this commit first.
     pub(super) const fn begin(&mut self, number: u64) {
         self.at = 0;
-        self.commits = number..number;
+        self.end = number;
     }
 
     /// It has this commit next.
     pub(super) fn wrote(&mut self, commit: &Commit) {
-        if self.at == 0 {
-            self.commits.start = commit.number;
-        }
-        self.at += commit.bytes();
-        self.commits.end = commit.number + 1;
+        self.has(commit.number, commit.bytes());
+    }
+
+    const fn has(&mut self, number: u64, bytes: u64) {
+        self.at += bytes;
+        self.end = number + 1;
     }
 
     /// Writes the bytes of a commit.
@@ -102,8 +102,7 @@ impl Segment {
             Way::Synced => self.file.sync_data()?,
             Way::Unsynced => self.is_unsynced = true,
         }
-        self.at += bytes.len() as u64;
-        self.commits.end = number + 1;
+        self.has(number, bytes.len() as u64);
         Ok(())
     }
 

@@ -159,17 +159,21 @@ fn a_log_that_lost_what_is_not_needed_goes_on() {
     assert_eq!(found, [(7, Bytes::from_static(b"seven"))]);
 }
 
-#[test]
-fn damage_is_found_at_the_beginning_of_a_file_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("commits");
-    let (mut log, _) = open(&dir, true, 0);
+/// A log of two files, the first commit of the second one and that file.
+fn two_files(dir: &Path, sync: bool) -> (u64, Arc<File>) {
+    let (mut log, _) = open(dir, sync, 0);
     while log.live.len() < 2 {
         log.append(&body(log.next(), 60_000)).unwrap();
     }
     log.append(b"last").unwrap();
-    let (next, second) = (log.live[1].commits.start, Arc::clone(&log.live[1].file));
-    drop(log);
+    (log.live[0].end, Arc::clone(&log.live[1].file))
+}
+
+#[test]
+fn damage_is_found_at_the_beginning_of_a_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("commits");
+    let (next, second) = two_files(&dir, true);
     second.set_len(0).unwrap();
     second.set_len(SEGMENT_BYTES).unwrap();
     let (log, _) = open(&dir, true, 0);
@@ -177,13 +181,7 @@ fn damage_is_found_at_the_beginning_of_a_file_too() {
     drop(log);
 
     let dir = folder.path().join("others");
-    let (mut log, _) = open(&dir, false, 0);
-    while log.live.len() < 2 {
-        log.append(&body(log.next(), 60_000)).unwrap();
-    }
-    log.append(b"last").unwrap();
-    let second = Arc::clone(&log.live[1].file);
-    drop(log);
+    let (next, second) = two_files(&dir, false);
     std::os::unix::fs::FileExt::write_all_at(&*second, &[0; 4_096], 0).unwrap();
     assert!(CommitLog::open(dir.clone(), true, 0, |_, _| Ok(())).is_err());
     for sync in [false, true] {
